@@ -1,0 +1,187 @@
+"""The data dictionary: every column of every result table and every metric, with unit, meaning and direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+BUCKETS: tuple[str, ...] = (
+    "productive",
+    "checkpointing",
+    "lost_work",
+    "detecting",
+    "restarting",
+    "degraded",
+    "waiting_for_nodes",
+    "idle",
+    "spare",
+    "testing",
+    "draining",
+    "down",
+)
+"""Ledger buckets in the order in which reports stack them."""
+
+BUCKET_MEANING: dict[str, str] = {
+    "productive": "useful work that was kept",
+    "checkpointing": "training stands still for a checkpoint",
+    "lost_work": "useful work that an interruption destroyed",
+    "detecting": "between a fault and its isolation",
+    "restarting": "restart phases after detection",
+    "degraded": "lost fraction of the time of a slow job",
+    "waiting_for_nodes": "held by a gang that lacks nodes",
+    "idle": "free, or not asked for by the job on the node",
+    "spare": "kept free as a replacement",
+    "testing": "verification after a repair",
+    "draining": "letting go of current work",
+    "down": "out of service: waiting for or under repair",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a result table.
+
+    Parameters
+    ----------
+    name, unit, meaning : str
+        Unit "" for text, counts and fractions.
+    kind : {"text", "int", "float"}
+        Storage type; missing values are NaN in floats, -1 in ints, "" in text.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    kind: Literal["text", "int", "float"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number per replication.
+
+    Parameters
+    ----------
+    name, unit, meaning : str
+        Unit is the SI unit inside files ("" for fractions and counts).
+    goal : {"max", "min", "none"}
+        Direction in which more is better.
+    shown_unit : str
+        Unit in which people read it ("h", "GPU-h"), equal to ``unit`` where they read SI.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    goal: Literal["max", "min", "none"]
+    shown_unit: str
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("ettr", "", "effective training time ratio: productive time of a job run divided by its wall time", "max", ""),
+    Metric("goodput", "", "productive GPU-seconds divided by all GPU-seconds of the machine", "max", ""),
+    Metric("utilisation", "", "GPU-seconds held by jobs divided by GPU-seconds in service", "max", ""),
+    Metric("availability", "", "GPU-seconds in service divided by all GPU-seconds of the machine", "max", ""),
+    Metric("interruptions", "", "unplanned stops of jobs", "min", ""),
+    Metric("mtti_s", "s", "wall time of jobs from first start to end divided by interruptions", "max", "h"),
+    Metric("lost_work_gpu_s", "GPU-s", "useful work destroyed by interruptions", "min", "GPU-h"),
+    Metric("wait_for_nodes_s", "s", "time in which gangs held nodes but lacked some", "min", "h"),
+    Metric("wait_mean_s", "s", "mean time from submission to first start", "min", "s"),
+    Metric("wait_p95_s", "s", "95th percentile of the time from submission to first start", "min", "s"),
+    Metric("bounded_slowdown_mean", "", "mean of max(1, (wait + run) / max(run, 10 s)) of finished jobs", "min", ""),
+    Metric("makespan_s", "s", "last end minus first submission, when every job has ended", "min", "h"),
+    Metric("jobs_completed", "", "jobs that finished their work", "max", ""),
+    Metric("detection_latency_mean_s", "s", "mean time from onset to alarm", "min", "s"),
+    Metric("nodes_out_mean", "", "mean number of nodes out of service", "min", ""),
+    Metric("spares_used_p99", "", "99th percentile in time of the nodes in use as replacements", "min", ""),
+    Metric("cost_usd", "USD", "price of all GPUs over the simulated time", "min", "USD"),
+    Metric("cost_per_productive_gpu_s_usd", "USD/GPU-s", "cost divided by productive GPU-seconds", "min", "USD/GPU-h"),
+)
+"""Metrics in the order in which reports list them."""
+
+LEDGER: tuple[Column, ...] = (
+    Column("variant", "", "name of the variant", "text"),
+    Column("replication", "", "index of the replication", "int"),
+    Column("bucket", "", "ledger bucket", "text"),
+    Column("gpu_s", "GPU-s", "GPU time in the bucket", "float"),
+)
+
+JOBS: tuple[Column, ...] = (
+    Column("variant", "", "name of the variant", "text"),
+    Column("replication", "", "index of the replication", "int"),
+    Column("job", "", "name or trace id of the job", "text"),
+    Column("user", "", "who submitted it", "text"),
+    Column("gpus", "", "GPUs it asked for", "int"),
+    Column("nodes", "", "whole nodes it holds", "int"),
+    Column("submit_s", "s", "submission", "float"),
+    Column("start_s", "s", "first start", "float"),
+    Column("end_s", "s", "end; NaN when still there at the horizon", "float"),
+    Column("state", "", "pending, running, completed, failed or rejected at the end of the run", "text"),
+    Column("reason", "", "why a job was rejected or failed", "text"),
+    Column("wait_s", "s", "first start minus submission", "float"),
+    Column("attempts", "", "times it was started from the queue", "int"),
+    Column("interruptions", "", "unplanned stops", "int"),
+    Column("productive_s", "s", "useful work that was kept, at full rate", "float"),
+    Column("ettr", "", "productive time divided by the time from first start to end or horizon", "float"),
+    Column("lost_work_gpu_s", "GPU-s", "useful work destroyed", "float"),
+)
+
+INCIDENTS: tuple[Column, ...] = (
+    Column("variant", "", "name of the variant", "text"),
+    Column("replication", "", "index of the replication", "int"),
+    Column("incident", "", "number of the incident in its replication, by onset", "int"),
+    Column("class", "", "fault class", "text"),
+    Column("component", "", "component that failed", "text"),
+    Column("scope", "", "node or the kind of domain", "text"),
+    Column("node", "", "node that failed; the first member of a failed domain", "int"),
+    Column("nodes", "", "nodes taken down together", "int"),
+    Column("onset_s", "s", "fault happens", "float"),
+    Column("detected_s", "s", "alarm", "float"),
+    Column("localised_s", "s", "the unit is known", "float"),
+    Column("isolated_s", "s", "the unit is out of service; NaN when it stays in", "float"),
+    Column("repair_started_s", "s", "repair begins (a technician is there)", "float"),
+    Column("repaired_s", "s", "repair done", "float"),
+    Column("returned_s", "s", "back in service after verification", "float"),
+    Column("repair_tier", "", "how it was repaired (the last visit)", "text"),
+    Column("repair_visits", "", "repairs that this incident needed", "int"),
+    Column("job", "", "job that was hit ('' for none)", "text"),
+    Column("effect", "", "interrupted, cordoned, lost_while_idle or none", "text"),
+    Column("lost_work_gpu_s", "GPU-s", "useful work destroyed", "float"),
+    Column("productive_again_s", "s", "the interrupted job does useful work again", "float"),
+)
+
+SERIES: tuple[Column, ...] = (
+    Column("variant", "", "name of the variant", "text"),
+    Column("replication", "", "index of the replication", "int"),
+    Column("time_s", "s", "time of the sample", "float"),
+    Column("state", "", "ledger state of GPUs at that time (running for productive, checkpointing and lost work)", "text"),
+    Column("gpus", "", "GPUs in that state", "int"),
+)
+
+PHASES: tuple[Column, ...] = (
+    Column("variant", "", "name of the variant", "text"),
+    Column("replication", "", "index of the replication", "int"),
+    Column("phase", "", "restart phase, in order: detect, tear_down, wait_for_nodes, reallocate, image, ...", "text"),
+    Column("job_s", "s", "wall time jobs spent in it", "float"),
+    Column("times", "", "how often it was entered", "int"),
+)
+
+OCCUPANCY: tuple[Column, ...] = (
+    Column("variant", "", "name of the variant", "text"),
+    Column("replication", "", "index of the replication", "int"),
+    Column("quantity", "", "nodes_out (out of service) or replacements (spare nodes at work)", "text"),
+    Column("level", "", "number of nodes", "int"),
+    Column("time_s", "s", "time at that level after the warm-up", "float"),
+)
+
+TABLES: dict[str, tuple[Column, ...]] = {
+    "ledger": LEDGER,
+    "jobs": JOBS,
+    "incidents": INCIDENTS,
+    "series": SERIES,
+    "phases": PHASES,
+    "occupancy": OCCUPANCY,
+}
+"""Columns of each table by the table's name."""
+
+KEPT_FOR_ALL: frozenset[str] = frozenset({"ledger", "phases", "occupancy"})
+"""Tables that are always kept for every replication; the others only for replication 0 unless all are asked for."""

@@ -1,0 +1,57 @@
+"""What the machine consists of, as columns indexed by node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+SpareKind = Literal["hot", "warm", "cold"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A cluster of equal nodes and the domains they fall with.
+
+    Parameters
+    ----------
+    nodes : int
+        Number of nodes, spares included.
+    gpus_per_node : int
+        GPUs in each node.
+    node_type : str
+        Name of the node type, for reports.
+    spare_nodes : int
+        How many of the nodes are kept free as replacements (a target, refilled as nodes come back).
+    spare_kind : {"hot", "warm", "cold"}
+        Readiness of the spares; decides the reallocation time and whether they are powered.
+    domains : mapping of str to int array of shape (nodes,)
+        For each kind of failure domain ("rack", "switch") the domain id of every node, counted from 0.
+    """
+
+    nodes: int
+    gpus_per_node: int
+    node_type: str
+    spare_nodes: int = 0
+    spare_kind: SpareKind = "warm"
+    domains: Mapping[str, NDArray[np.int64]] | None = None
+
+    @property
+    def gpus(self) -> int:
+        """All GPUs of the machine."""
+        return self.nodes * self.gpus_per_node
+
+    def population(self, scope: str) -> int:
+        """Return how many units of a scope there are: nodes, or domains of that kind."""
+        if scope == "node":
+            return self.nodes
+        assert self.domains is not None
+        return int(self.domains[scope].max()) + 1
+
+
+def contiguous_domains(nodes: int, size: int) -> NDArray[np.int64]:
+    """Return domain ids of nodes cut into runs of ``size``, shape (nodes,); the last domain may be smaller."""
+    return np.arange(nodes, dtype=np.int64) // size

@@ -1,0 +1,84 @@
+"""The world of one replication: everything the engine needs, assembled once, never changed by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simulator.cluster.inventory import Machine
+from simulator.faults.catalogue import FaultClass
+from simulator.policies.protocols import CheckpointingPolicy, PlacementPolicy, RecoveryPolicy, SchedulingPolicy
+from simulator.workload.checkpoints import CheckpointTier
+from simulator.workload.job import JobTable
+from simulator.workload.restart import RestartPhases
+
+
+@dataclass(frozen=True)
+class JobProfile:
+    """How a kind of job saves its work and comes back after an interruption.
+
+    Parameters
+    ----------
+    name : str
+        Name for reports ("training", "trace").
+    tiers : tuple of CheckpointTier
+        Where checkpoints go, cheapest first; empty: nothing is saved and an interruption loses everything.
+    checkpointing : tuple of CheckpointingPolicy
+        One per tier: chooses its interval.
+    restart : RestartPhases
+        Phases of a restart.
+    recovery : RecoveryPolicy
+        What happens after an interruption.
+    """
+
+    name: str
+    tiers: tuple[CheckpointTier, ...]
+    checkpointing: tuple[CheckpointingPolicy, ...]
+    restart: RestartPhases
+    recovery: RecoveryPolicy
+
+
+@dataclass(frozen=True)
+class World:
+    """One variant of a scenario in one replication.
+
+    Parameters
+    ----------
+    machine : Machine
+        The cluster.
+    faults : tuple of FaultClass
+        What goes wrong; empty for a perfect machine.
+    technicians : int or None
+        Technicians on duty at any time; None for as many as needed.
+    jobs : JobTable
+        The workload.
+    profiles : tuple of JobProfile
+        Indexed by ``jobs.profile``.
+    scheduling : SchedulingPolicy
+        Which queued jobs start.
+    placement : PlacementPolicy
+        On which nodes.
+    price_usd_per_gpu_s : float or None
+        Price of one GPU of the machine for one second, None where no price is given.
+    horizon_s : float or None
+        End of the simulated time (half-open); None: until the last job ends.
+    warm_up_s : float
+        Start of the window in which occupancy (nodes out, spares in use) is measured.
+    sample_every_s : float or None
+        Distance of the samples in the ``series`` table; None: a 400th of the horizon.
+    seed, replication : int
+        Key of all random streams.
+    """
+
+    machine: Machine
+    faults: tuple[FaultClass, ...]
+    technicians: int | None
+    jobs: JobTable
+    profiles: tuple[JobProfile, ...]
+    scheduling: SchedulingPolicy
+    placement: PlacementPolicy
+    price_usd_per_gpu_s: float | None
+    horizon_s: float | None
+    warm_up_s: float
+    sample_every_s: float | None
+    seed: int
+    replication: int

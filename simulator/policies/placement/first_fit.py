@@ -1,0 +1,19 @@
+"""First fit: the free nodes with the lowest numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.scheduling.placement import first_fit
+
+
+@dataclass(frozen=True)
+class FirstFit:
+    """Take the free nodes with the lowest numbers."""
+
+    def place(self, free: NDArray[np.bool_], nodes: int) -> NDArray[np.int64]:
+        """Return the ids of the first ``nodes`` free nodes."""
+        return first_fit(free, nodes)

@@ -1,0 +1,26 @@
+"""Every built-in policy by family and scenario name."""
+
+from __future__ import annotations
+
+from simulator.policies.checkpointing.intervals import Daly, Exact, Fixed, Never, Young
+from simulator.policies.placement.first_fit import FirstFit
+from simulator.policies.recovery.ladder import GiveUp, ReplaceNodes, ReplaceOrRequeue, RequeueJob
+from simulator.policies.scheduling.easy import Easy
+from simulator.policies.scheduling.fifo import Fifo
+
+_FAMILIES: dict[str, dict[str, type]] = {
+    "scheduling": {"fifo": Fifo, "easy": Easy},
+    "placement": {"first_fit": FirstFit},
+    "checkpointing": {"fixed": Fixed, "young": Young, "daly": Daly, "exact": Exact, "never": Never},
+    "recovery": {
+        "replace": ReplaceNodes,
+        "requeue": RequeueJob,
+        "replace_or_requeue": ReplaceOrRequeue,
+        "fail": GiveUp,
+    },
+}
+
+
+def families() -> dict[str, dict[str, type]]:
+    """Return family -> name -> policy class; each class is a frozen dataclass whose fields are its scenario keys."""
+    return {family: dict(members) for family, members in _FAMILIES.items()}
