@@ -1,0 +1,103 @@
+"""Metrics of one replication from its tables."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SLOWDOWN_FLOOR_S = 10.0
+"""tau of the bounded slowdown: shorter runs count as this long (Feitelson & Rudolph, JSSPP 1998)."""
+
+HELD = ("productive", "checkpointing", "lost_work", "detecting", "restarting", "degraded", "waiting_for_nodes", "draining")
+OUT_OF_SERVICE = ("down", "testing")
+
+
+def summarise(
+    jobs: dict[str, NDArray[Any]],
+    incidents: dict[str, NDArray[Any]],
+    ledger: dict[str, float],
+    cost_usd: float,
+    end_s: float,
+) -> dict[str, float]:
+    """Return the metrics that follow from the tables of one replication.
+
+    Parameters
+    ----------
+    jobs, incidents : dict of str to array
+        Columns as declared in ``columns``.
+    ledger : dict of str to float
+        GPU-seconds by bucket.
+    cost_usd : float
+        Price of the machine over the simulated time, NaN where no price is given.
+    end_s : float
+        End of the simulated time, seconds.
+
+    Returns
+    -------
+    dict of str to float
+        NaN where a metric has no value.
+    """
+    total = sum(ledger.values())
+    out = sum(ledger[bucket] for bucket in OUT_OF_SERVICE)
+    productive = ledger["productive"]
+    wall_s = np.where(np.isnan(jobs["end_s"]), end_s, jobs["end_s"]) - jobs["start_s"]
+    started = ~np.isnan(jobs["start_s"])
+    interruptions = float(jobs["interruptions"].sum())
+    wait_s = jobs["wait_s"][started]
+    weight = wall_s[started] * jobs["gpus"][started]
+    return {
+        "ettr": _ratio(float(np.sum((jobs["productive_s"] * jobs["gpus"])[started])), float(weight.sum())),
+        "goodput": _ratio(productive, total),
+        "utilisation": _ratio(sum(ledger[bucket] for bucket in HELD), total - out),
+        "availability": _ratio(total - out, total),
+        "interruptions": interruptions,
+        "mtti_s": _ratio(float(wall_s[started].sum()), interruptions),
+        "lost_work_gpu_s": ledger["lost_work"],
+        "wait_mean_s": float(wait_s.mean()) if len(wait_s) else math.nan,
+        "wait_p95_s": float(np.quantile(wait_s, 0.95)) if len(wait_s) else math.nan,
+        "bounded_slowdown_mean": _bounded_slowdown(jobs),
+        "makespan_s": _makespan(jobs),
+        "jobs_completed": float(np.count_nonzero(jobs["state"] == "completed")),
+        "detection_latency_mean_s": _mean(incidents["detected_s"] - incidents["onset_s"]),
+        "cost_usd": cost_usd,
+        "cost_per_productive_gpu_s_usd": _ratio(cost_usd, productive),
+    }
+
+
+def weighted_quantile(levels: NDArray[Any], weights: NDArray[np.float64], probability: float) -> float:
+    """Return the smallest level whose cumulated share of the weight reaches ``probability``; NaN without weight."""
+    total = weights.sum() if len(weights) else 0.0
+    if total <= 0:
+        return math.nan
+    order = np.argsort(levels)
+    share = np.cumsum(weights[order]) / total
+    place = min(int(np.searchsorted(share, probability - 1e-12)), len(levels) - 1)
+    return float(levels[order][place])
+
+
+def _bounded_slowdown(jobs: dict[str, NDArray[Any]]) -> float:
+    done = jobs["state"] == "completed"
+    if not done.any():
+        return math.nan
+    run_s = jobs["end_s"][done] - jobs["start_s"][done]
+    slowdown = (jobs["wait_s"][done] + run_s) / np.maximum(run_s, SLOWDOWN_FLOOR_S)
+    return float(np.maximum(slowdown, 1.0).mean())
+
+
+def _makespan(jobs: dict[str, NDArray[Any]]) -> float:
+    ended = np.isin(jobs["state"], ("completed", "failed", "rejected"))
+    if len(ended) == 0 or not ended.all() or np.isnan(jobs["end_s"]).all():
+        return math.nan
+    return float(np.nanmax(jobs["end_s"]) - jobs["submit_s"].min())
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else math.nan
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator > 0 else math.nan

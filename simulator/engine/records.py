@@ -1,0 +1,167 @@
+"""From the state at the end of a run to its tables and metrics."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.accounting.columns import BUCKETS
+from simulator.accounting.ledger import RUNNING, STATES
+from simulator.accounting.metrics import summarise, weighted_quantile
+from simulator.accounting.outcome import Outcome
+from simulator.engine.incidents import Incident
+from simulator.engine.runs import Run
+
+if TYPE_CHECKING:
+    from simulator.engine.simulation import Simulation
+
+Columns = dict[str, NDArray[Any]]
+PHASES = ("detect", "wait_for_nodes", "tear_down", "reallocate", "image", "dependencies", "init", "load", "warm_up")
+
+
+def outcome_of(simulation: Simulation) -> Outcome:
+    """Return tables and metrics of a simulation that has reached its end."""
+    end_s = simulation.now
+    ledger = simulation.fleet.ledger.close(end_s)
+    jobs = _jobs(simulation, end_s)
+    incidents = _incidents(simulation, end_s)
+    occupancy = _occupancy(simulation)
+    tables = {
+        "ledger": {"bucket": np.array(BUCKETS, dtype=object), "gpu_s": np.array([ledger[b] for b in BUCKETS])},
+        "jobs": jobs,
+        "incidents": incidents,
+        "series": _series(simulation),
+        "phases": _phases(simulation),
+        "occupancy": occupancy,
+    }
+    price = simulation.world.price_usd_per_gpu_s
+    gpu_s = simulation.world.machine.gpus * end_s
+    summary = summarise(jobs, incidents, ledger, math.nan if price is None else price * gpu_s, end_s)
+    summary["wait_for_nodes_s"] = simulation.jobs.phase_s.get("wait_for_nodes", 0.0)
+    summary["nodes_out_mean"] = _mean_level(occupancy, "nodes_out")
+    summary["spares_used_p99"] = _quantile_level(occupancy, "replacements", 0.99)
+    return Outcome(summary, tables)
+
+
+def _jobs(simulation: Simulation, end_s: float) -> Columns:
+    table, runs = simulation.world.jobs, simulation.runs
+    n = len(table)
+    columns: Columns = {name: np.full(n, math.nan) for name in ("start_s", "end_s", "ettr")}
+    columns |= {name: np.zeros(n) for name in ("productive_s", "lost_work_gpu_s")}
+    columns |= {name: np.zeros(n, dtype=np.int64) for name in ("attempts", "interruptions")}
+    state, reason = np.full(n, "pending", dtype=object), np.full(n, "", dtype=object)
+    for job, why in simulation.rejected.items():
+        state[job], reason[job] = "rejected", why
+    for job, run in runs.items():
+        state[job], reason[job] = run.outcome, run.reason
+        columns["start_s"][job], columns["end_s"][job] = run.start_s, run.end_s
+        columns["attempts"][job], columns["interruptions"][job] = run.attempts, run.interruptions
+        columns["productive_s"][job] = run.done_s
+        columns["lost_work_gpu_s"][job] = run.lost_s * run.gpus
+        columns["ettr"][job] = _ettr(run, end_s)
+    arrived = table.submit_s < end_s if simulation.world.horizon_s is not None else np.ones(n, dtype=bool)
+    columns = {
+        "job": table.job,
+        "user": table.user,
+        "gpus": table.gpus,
+        "nodes": table.nodes,
+        "submit_s": table.submit_s,
+        "state": state,
+        "reason": reason,
+        "wait_s": columns["start_s"] - table.submit_s,
+        **columns,
+    }
+    return {name: column[arrived] for name, column in columns.items()}
+
+
+def _ettr(run: Run, end_s: float) -> float:
+    wall_s = (end_s if math.isnan(run.end_s) else run.end_s) - run.start_s
+    return run.done_s / wall_s if wall_s > 0 else math.nan
+
+
+_TIMES = (
+    "onset_s",
+    "detected_s",
+    "localised_s",
+    "isolated_s",
+    "repair_started_s",
+    "repaired_s",
+    "returned_s",
+    "productive_again_s",
+)
+
+
+def _incidents(simulation: Simulation, end_s: float) -> Columns:
+    rows: list[Incident] = simulation.incidents.rows
+    names = simulation.world.jobs.job
+
+    def text(values: list[str]) -> NDArray[np.object_]:
+        return np.array(values, dtype=object)
+
+    columns: Columns = {
+        "incident": np.arange(len(rows), dtype=np.int64),
+        "class": text([row.kind.name for row in rows]),
+        "component": text([row.kind.component for row in rows]),
+        "scope": text([row.kind.scope for row in rows]),
+        "node": np.array([row.nodes[0] for row in rows], dtype=np.int64),
+        "nodes": np.array([len(row.nodes) for row in rows], dtype=np.int64),
+        "repair_tier": text([row.repair_tier for row in rows]),
+        "repair_visits": np.array([row.repair_visits for row in rows], dtype=np.int64),
+        "job": text([",".join(str(names[run.job]) for run in row.hit) for row in rows]),
+        "effect": text([row.effect for row in rows]),
+        "lost_work_gpu_s": np.array([row.lost_work_gpu_s for row in rows], dtype=np.float64),
+    }
+    for name in _TIMES:
+        times = np.array([getattr(row, name) for row in rows], dtype=np.float64)
+        times[times >= end_s] = math.nan  # stages after the end have not happened
+        columns[name] = times
+    return columns
+
+
+def _series(simulation: Simulation) -> Columns:
+    sampler = simulation.sampler
+    gpus = np.array(sampler.gpus, dtype=np.int64).reshape(-1, len(STATES))
+    hidden = ("productive", "checkpointing", "lost_work", "degraded")
+    shown = [index for index, state in enumerate(STATES) if state not in hidden]
+    shown.sort(key=lambda index: STATES[index] != RUNNING)
+    return {
+        "time_s": np.repeat(np.array(sampler.times), len(shown)),
+        "state": np.tile(np.array([STATES[index] for index in shown], dtype=object), len(gpus)),
+        "gpus": gpus[:, shown].reshape(-1),
+    }
+
+
+def _phases(simulation: Simulation) -> Columns:
+    seconds, times = simulation.jobs.phase_s, simulation.jobs.phase_times
+    return {
+        "phase": np.array(PHASES, dtype=object),
+        "job_s": np.array([seconds.get(phase, 0.0) for phase in PHASES]),
+        "times": np.array([times.get(phase, 0) for phase in PHASES], dtype=np.int64),
+    }
+
+
+def _occupancy(simulation: Simulation) -> Columns:
+    rows = [
+        (quantity, level, time_s)
+        for quantity, levels in sorted(simulation.fleet.occupancy.items())
+        for level, time_s in sorted(levels.items())
+    ]
+    return {
+        "quantity": np.array([row[0] for row in rows], dtype=object),
+        "level": np.array([row[1] for row in rows], dtype=np.int64),
+        "time_s": np.array([row[2] for row in rows], dtype=np.float64),
+    }
+
+
+def _mean_level(occupancy: Columns, quantity: str) -> float:
+    mine = occupancy["quantity"] == quantity
+    time_s = occupancy["time_s"][mine]
+    return float(np.sum(occupancy["level"][mine] * time_s) / np.sum(time_s)) if time_s.sum() > 0 else math.nan
+
+
+def _quantile_level(occupancy: Columns, quantity: str, probability: float) -> float:
+    mine = occupancy["quantity"] == quantity
+    return weighted_quantile(occupancy["level"][mine], occupancy["time_s"][mine], probability)

@@ -1,0 +1,182 @@
+"""Numbers as people read them: shown units, digits that follow the interval, durations, safe labels."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+from simulator.accounting.columns import METRICS, Metric
+
+MISSING = "–"
+"""Shown where a number does not exist."""
+
+_BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
+
+_SHOWN_PER_SI: dict[tuple[str, str], float] = {
+    ("s", "h"): 1 / 3600,
+    ("GPU-s", "GPU-h"): 1 / 3600,
+    ("USD/GPU-s", "USD/GPU-h"): 3600.0,
+}
+
+_TITLES: dict[str, str] = {
+    "ettr": "ETTR",
+    "goodput": "Goodput",
+    "utilisation": "Utilisation",
+    "availability": "Availability",
+    "interruptions": "Interruptions",
+    "mtti_s": "Mean time to interruption",
+    "lost_work_gpu_s": "Lost work",
+    "wait_for_nodes_s": "Wait for nodes",
+    "wait_mean_s": "Mean queue wait",
+    "wait_p95_s": "Queue wait, 95th percentile",
+    "bounded_slowdown_mean": "Mean bounded slowdown",
+    "makespan_s": "Makespan",
+    "jobs_completed": "Jobs completed",
+    "detection_latency_mean_s": "Mean detection latency",
+    "nodes_out_mean": "Mean nodes out of service",
+    "spares_used_p99": "Replacements in use, 99th percentile",
+    "cost_usd": "Cost",
+    "cost_per_productive_gpu_s_usd": "Cost of productive time",
+}
+
+_DURATIONS: tuple[tuple[float, str], ...] = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+def metric_named(name: str) -> Metric:
+    """Return the metric of that name; one that the data dictionary lacks has no unit and no direction."""
+    return _BY_NAME.get(name, Metric(name, "", name, "none", ""))
+
+
+def metric_title(name: str) -> str:
+    """Return the name of a metric as it stands in headings, without unit."""
+    return _TITLES.get(name, plain(name).replace("_", " "))
+
+
+def metric_heading(name: str) -> str:
+    """Return the title of a metric with its shown unit, as on an axis."""
+    unit = metric_named(name).shown_unit
+    return f"{metric_title(name)} ({unit})" if unit else metric_title(name)
+
+
+def shown_factor(name: str) -> float:
+    """Return the factor from the SI unit of a metric to the unit in which people read it."""
+    metric = metric_named(name)
+    return 1.0 if metric.unit == metric.shown_unit else _SHOWN_PER_SI[metric.unit, metric.shown_unit]
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Return a number with that many significant digits, no exponent below 1e15, thousands parted by commas."""
+    if not math.isfinite(value):
+        return MISSING
+    if value == 0:
+        return "0"
+    magnitude = math.floor(math.log10(abs(value)))
+    if not -5 <= magnitude < 15:
+        return f"{value:.{digits - 1}e}"
+    # Rounding may carry into a new digit (9.9996 -> 10.00), which costs one decimal.
+    magnitude = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    return fixed(value, max(0, digits - 1 - magnitude))
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Return a number with that many decimals, never "-0"."""
+    if not math.isfinite(value):
+        return MISSING
+    text = f"{value:,.{decimals}f}"
+    return text.lstrip("-") if not text.strip("-0.,") else text.replace("-", "−")
+
+
+def decimals_for(half_width: float, value: float = math.nan) -> int:
+    """Return how many decimals the half-width of an interval leaves meaningful: two of its own digits."""
+    if math.isfinite(half_width) and half_width > 0:
+        return min(12, max(0, 1 - math.floor(math.log10(half_width))))
+    if not math.isfinite(value) or value == 0 or float(value).is_integer():
+        return 0
+    return min(12, max(0, 3 - math.floor(math.log10(abs(value)))))
+
+
+def plus_minus(mean: float, low: float, high: float) -> str:
+    """Return "mean ± half-width", digits chosen by the half-width; only the mean where there is no interval."""
+    half = (high - low) / 2
+    decimals = decimals_for(half, mean)
+    if not math.isfinite(mean):
+        return MISSING
+    return fixed(mean, decimals) + (f" ± {fixed(half, decimals)}" if math.isfinite(half) else "")
+
+
+def span(low: float, high: float, decimals: int, signed: bool = False) -> str:
+    """Return "low to high" with equal decimals; "none" marks a missing interval."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return MISSING
+    show = signed_fixed if signed else fixed
+    return f"{show(low, decimals)} to {show(high, decimals)}"
+
+
+def signed_fixed(value: float, decimals: int) -> str:
+    """Return a number that always shows its sign, except for zero."""
+    text = fixed(value, decimals)
+    return f"+{text}" if value > 0 and text.strip("0.,") else text
+
+
+def percent(share: float, decimals: int = 0) -> str:
+    """Return a fraction as a percentage; never rounds a share of less than one up to 100 % or above zero down to 0 %."""
+    if not math.isfinite(share):
+        return MISSING
+    step = 10.0**-decimals
+    if 0 < share * 100 < step:
+        return f"< {fixed(step, decimals)} %"
+    if 100 - step < share * 100 < 100:
+        return f"> {fixed(100 - step, decimals)} %"
+    return f"{fixed(share * 100, decimals)} %"
+
+
+def duration(seconds: float, digits: int = 3) -> str:
+    """Return a duration in the largest of s, min, h and days that leaves at least one (two for days)."""
+    if not math.isfinite(seconds):
+        return MISSING
+    for size, unit in _DURATIONS:
+        if abs(seconds) >= size * (2 if unit == "days" else 1):
+            return f"{compact(seconds / size, digits)} {unit}"
+    return f"{compact(seconds, digits)} s"
+
+
+def compact(value: float, digits: int = 3) -> str:
+    """Return a number with at most that many significant digits and no trailing zeros."""
+    text = number(value, digits)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
+def plain(text: object) -> str:
+    """Return text on one line without control characters, so that a name cannot steer a terminal or a font."""
+    cleaned = "".join(" " if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Co", "Cn"} else letter for letter in str(text))
+    return " ".join(cleaned.split())
+
+
+def shortened(text: str, width: int) -> str:
+    """Return the text, cut in its middle with an ellipsis where it is longer than ``width`` letters."""
+    if len(text) <= width:
+        return text
+    head = (width - 1 + 1) // 2
+    return text[:head] + "…" + text[len(text) - (width - 1 - head) :]
+
+
+def wrapped(name: str, width: int = 18, lines: int = 2) -> str:
+    """Return a name broken into at most ``lines`` lines at underscores, hyphens or spaces, for axes."""
+    rows = [""]
+    for piece in _pieces(shortened(plain(name), width * lines)):
+        if rows[-1] and len(rows[-1]) + len(piece.rstrip()) > width:
+            rows.append("")
+        rows[-1] += piece
+    if len(rows) > lines or max(map(len, rows)) > width:
+        flat = shortened(plain(name), width * lines)
+        rows = [flat[at : at + width] for at in range(0, len(flat), width)]
+    return "\n".join(row.strip() for row in rows)
+
+
+def _pieces(name: str) -> list[str]:
+    pieces = [""]
+    for letter in name:
+        pieces[-1] += letter
+        if letter in "_- /,.":
+            pieces.append("")
+    return pieces

@@ -1,0 +1,200 @@
+"""How figures look: fonts, colours that survive greyscale and colour blindness, and files with equal bytes on every run."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+INK = "#1C2733"
+FAINT = "#5E6B78"
+GRID = "#DCE1E6"
+ACCENT = "#B5403A"
+
+WIDTH_INCHES = 5.6
+"""Width of every figure; at half a page (3.4 in) the smallest letters are still 5 points high."""
+
+PNG_DPI = 200
+
+_SETTINGS: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so a figure looks the same everywhere
+    "font.size": 9.5,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.5,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "axes.formatter.useoffset": False,
+    "text.color": INK,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    "text.usetex": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "legend.columnspacing": 1.4,
+    "hatch.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "simulator",
+    "path.simplify": True,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one series is drawn.
+
+    Parameters
+    ----------
+    colour : str
+        Fill, "#rrggbb".
+    hatch : str
+        Hatch pattern of matplotlib, "" for plain.
+    marker : str
+        Marker of matplotlib.
+    line : str
+        Line style of matplotlib.
+    """
+
+    colour: str
+    hatch: str = ""
+    marker: str = "o"
+    line: str = "-"
+
+
+_VARIANT_COLOURS = ("#23366F", "#D9772B", "#2E9C9C", "#8E2B56", "#86B8E0", "#5F7A1F", "#C9B458", "#6B6F76")
+"""Neighbours differ in lightness by at least 15 of 100, and in blue against orange for the colour-blind."""
+
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h", "<", ">", "p")
+_LINES: tuple[str, ...] = ("-", "--", "-.", ":")
+
+BUCKET_LOOK: dict[str, Look] = {
+    "productive": Look("#1F5A7A"),
+    "checkpointing": Look("#A9D3EA", "////"),
+    "lost_work": Look("#B5403A"),
+    "detecting": Look("#F7CDA9", "...."),
+    "restarting": Look("#DE8A33"),
+    "degraded": Look("#F8E9B6", "xxxx"),
+    "waiting_for_nodes": Look("#7A5C9E", "\\\\\\\\"),
+    "idle": Look("#EDEFF1"),
+    "spare": Look("#8CBF98", "||||"),
+    "testing": Look("#D9C8E8", "----"),
+    "draining": Look("#7C838A", "oo"),
+    "down": Look("#2B2F33"),
+    # state of the series table that stands for productive, checkpointing and lost work together
+    "running": Look("#1F5A7A"),
+}
+"""Fixed look of each ledger bucket and state."""
+
+PHASE_LOOKS: tuple[Look, ...] = (
+    Look("#F7CDA9", "...."),
+    Look("#7C838A"),
+    Look("#C9B6E0", "\\\\\\\\"),
+    Look("#1F5A7A"),
+    Look("#A9D3EA", "////"),
+    Look("#4E8C5A"),
+    Look("#F8E9B6", "xxxx"),
+    Look("#B5403A"),
+    Look("#EDEFF1", "||||"),
+    Look("#2B2F33"),
+)
+"""Looks of restart phases in their order."""
+
+EDGE = "#FFFFFF"
+HATCH_EDGE = "#4A5560"
+
+
+def variant_looks(variants: Sequence[str]) -> dict[str, Look]:
+    """Return the look of each variant, by its place in the scenario; the same in every figure of a study."""
+    return {name: variant_look(place) for place, name in enumerate(variants)}
+
+
+def variant_look(place: int) -> Look:
+    """Return the look of the variant at that place; colour and marker together repeat only after 88 variants."""
+    return Look(
+        colour=_VARIANT_COLOURS[place % len(_VARIANT_COLOURS)],
+        marker=_MARKERS[place % len(_MARKERS)],
+        line=_LINES[place % len(_LINES)],
+    )
+
+
+@contextmanager
+def paper() -> Iterator[None]:
+    """Apply the house style inside a ``with`` block and leave the caller's settings as they were."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)
+        yield
+
+
+class PaperFigure(Figure):
+    """A figure that keeps the house style wherever it is drawn and shows itself in a notebook."""
+
+    def __init__(self, height_inches: float, width_inches: float = WIDTH_INCHES) -> None:
+        super().__init__(figsize=(width_inches, height_inches), layout="constrained")
+        FigureCanvasAgg(self)
+
+    def png(self, dpi: int = PNG_DPI) -> bytes:
+        """Return the figure as PNG; equal figures give equal bytes."""
+        return self._rendered("png", dpi=dpi, metadata={"Software": None})
+
+    def svg(self) -> bytes:
+        """Return the figure as SVG; equal figures give equal bytes, letters are outlines."""
+        return self._rendered("svg", dpi=PNG_DPI, metadata={"Date": None, "Creator": None})
+
+    def _repr_png_(self) -> bytes:
+        return self.png(dpi=110)
+
+    def _rendered(self, kind: str, dpi: int, metadata: dict[str, None]) -> bytes:
+        buffer = io.BytesIO()
+        with paper():
+            self.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+        return buffer.getvalue()
+
+    def write(self, folder: Path, name: str) -> tuple[Path, Path]:
+        """Write ``name.png`` and ``name.svg`` into a folder and return their paths."""
+        paths = folder / f"{name}.png", folder / f"{name}.svg"
+        for path, content in zip(paths, (self.png(), self.svg()), strict=True):
+            path.write_bytes(content)
+        return paths
+
+
+def footnote(figure: Figure, text: str) -> None:
+    """Write units, interval and sample size below a figure, in small letters."""
+    figure.supxlabel(text, x=0.01, ha="left", fontsize=7.5, color=FAINT, linespacing=1.35)
+
+
+def clean_value_axis(axes: Axes, axis: str = "x") -> None:
+    """Give the axis that carries values light grid lines and take tick marks off the other one."""
+    axes.grid(visible=True, axis="x" if axis == "x" else "y")
+    other = "y" if axis == "x" else "x"
+    axes.tick_params(axis=other, length=0)  # type: ignore[arg-type]
+
+
+def edge_of(look: Look) -> str:
+    """Return the edge colour of a filled shape, which is also the colour of its hatch."""
+    return HATCH_EDGE if look.hatch else EDGE

@@ -1,0 +1,303 @@
+"""What the tables of a report say, as text cells; how they are drawn is decided elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from simulator.accounting.columns import BUCKET_MEANING, BUCKETS, METRICS, TABLES
+from simulator.report.answer import Answer, answer
+from simulator.report.numbers import (
+    MISSING,
+    decimals_for,
+    fixed,
+    metric_heading,
+    metric_named,
+    metric_title,
+    number,
+    percent,
+    plain,
+    plus_minus,
+    shown_factor,
+    signed_fixed,
+    span,
+)
+from simulator.report.results import Results
+
+KIND_WORDS = {
+    "input": "input: fed to the model, so agreement checks the machinery",
+    "prediction": "prediction: computed by the model, not fed to it",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text cells.
+
+    Parameters
+    ----------
+    title : str
+        What the table shows.
+    headers : tuple of str
+    rows : tuple of tuple of str
+    numeric : frozenset of int
+        Columns aligned to the right.
+    note : str
+        How to read it: interval, sample size, units.
+    emphasised : frozenset of int
+        Rows to make stand out.
+    """
+
+    title: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: frozenset[int] = field(default_factory=frozenset)
+    note: str = ""
+    emphasised: frozenset[int] = field(default_factory=frozenset)
+
+
+def study_answer(results: Results) -> Answer:
+    """Return the answer of a study, from its runs."""
+    metric = results.facts.get("answer_metric")
+    if metric is not None and metric not in results.runs.columns:
+        values = {name: np.full(results.replications, math.nan) for name in results.variants}
+    else:
+        values = {} if metric is None else values_by_variant(results, str(metric))
+    costs = results.statistic("cost_usd")["mean"]
+    return answer(
+        metric,
+        results.facts.get("answer_goal"),
+        values,
+        results.baseline,
+        {name: float(costs[name]) for name in results.variants},
+    )
+
+
+def values_by_variant(results: Results, metric: str) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    """Return one metric of every variant by replication, shape (replications,) each, aligned by replication."""
+    worlds = sorted(results.runs["replication"].unique())
+    wide = results.runs.pivot(index="variant", columns="replication", values=metric)
+    wide = wide.reindex(index=results.variants, columns=worlds)
+    return {name: wide.loc[name].to_numpy(dtype=np.float64) for name in results.variants}
+
+
+def summary_table(results: Results, metrics: Sequence[str] | None = None, variants_as_rows: bool = False) -> Table:
+    """Return mean ± half-width of the shown metrics: metrics as rows, or variants as rows where there are many."""
+    names = list(results.metrics_shown if metrics is None else metrics)
+    cells = {name: _summary_cells(results, name) for name in names}
+    note = f"Mean ± half the 95 % interval (Student t) over {_replications(results)}."
+    if results.replications == 1:
+        note = "One replication: no interval."
+    if variants_as_rows:
+        headers = ("variant", *(metric_heading(name) for name in names))
+        rows = tuple((plain(v), *(cells[name][i] for name in names)) for i, v in enumerate(results.variants))
+    else:
+        headers = ("metric", *(plain(v) for v in results.variants))
+        rows = tuple((metric_heading(name), *cells[name]) for name in names)
+    return Table("Results", headers, rows, frozenset(range(1, len(headers))), note)
+
+
+def _summary_cells(results: Results, metric: str) -> list[str]:
+    factor = shown_factor(metric)
+    statistic = results.statistic(metric)
+    columns = (statistic[key].to_numpy(dtype=float) * factor for key in ("mean", "ci_low", "ci_high"))
+    counts = statistic["replications"].fillna(0).astype(int)
+    cells = [plus_minus(mean, low, high) for mean, low, high in zip(*columns, strict=True)]
+    # A mean over fewer replications than the study has is another quantity, so its cell says so.
+    return [
+        f"{cell} (n={count})" if cell != MISSING and count < results.replications else cell
+        for cell, count in zip(cells, counts, strict=True)
+    ]
+
+
+def differences_table(results: Results, metrics: Sequence[str] | None = None) -> Table:
+    """Return differences from the baseline with their interval and the probability to be better."""
+    names = results.metrics_shown if metrics is None else list(metrics)
+    keyed = results.differences.set_index(["metric", "variant"])
+    rows, marked = [], set()
+    for name in names:
+        for variant in results.variants:
+            if variant == results.baseline or (name, variant) not in keyed.index:
+                continue
+            entry = keyed.loc[(name, variant)]
+            cells, is_apart = _difference_cells(name, entry)
+            if is_apart:
+                marked.add(len(rows))
+            rows.append((metric_heading(name), plain(variant), *cells))
+    return Table(
+        f"Differences from {plain(results.baseline)}",
+        ("metric", "variant", "difference", "95 % interval", "better in"),
+        tuple(rows),
+        frozenset({2, 3, 4}),
+        f"Paired over {_replications(results)}. “Better in”: share of the pairs in which the variant is better, "
+        "ties one half. Intervals are not corrected for the number of comparisons.",
+        frozenset(marked),
+    )
+
+
+def _difference_cells(metric: str, entry: Any) -> tuple[tuple[str, str, str], bool]:
+    factor = shown_factor(metric)
+    mean, low, high = (float(entry[key]) * factor for key in ("mean_difference", "ci_low", "ci_high"))
+    decimals = decimals_for((high - low) / 2, mean)
+    better = float(entry["probability_better"])
+    share = percent(better) if metric_named(metric).goal != "none" else MISSING
+    is_apart = math.isfinite(low) and (low > 0 or high < 0)
+    return (signed_fixed(mean, decimals), span(low, high, decimals, signed=True), share), is_apart
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A published figure beside the simulated one, both in SI units.
+
+    Parameters
+    ----------
+    metric, variant, kind, source : str
+        ``kind`` is "input" or "prediction".
+    published, tolerance : float
+        Tolerance is the half-width within which the author expects agreement, NaN where none is stated.
+    mean, low, high : float
+        Simulated mean and 95 % interval, NaN where missing.
+    """
+
+    metric: str
+    variant: str
+    kind: str
+    source: str
+    published: float
+    tolerance: float
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        """How the two agree, in words."""
+        if not math.isfinite(self.mean):
+            return "not simulated"
+        gap = self.mean - self.published
+        relative = f"{signed_fixed(gap / self.published * 100, 1)} %" if self.published else number(gap)
+        if math.isfinite(self.tolerance):
+            met = abs(gap) <= self.tolerance
+            return f"{'within' if met else 'outside'} tolerance ({relative})"
+        if math.isfinite(self.low) and self.low <= self.published <= self.high:
+            return f"inside the interval ({relative})"
+        return f"{relative} from the published value"
+
+
+def comparisons(results: Results) -> list[Comparison]:
+    """Return every published figure of the scenario with the simulated one, in the scenario's order."""
+    found = []
+    for entry in results.facts.get("published") or []:
+        metric, variant = str(entry["metric"]), str(entry.get("variant") or results.baseline)
+        statistic = results.summary[(results.summary["metric"] == metric) & (results.summary["variant"] == variant)]
+        numbers = [float(statistic[key].iloc[0]) if len(statistic) else math.nan for key in ("mean", "ci_low", "ci_high")]
+        tolerance = entry.get("tolerance")
+        found.append(
+            Comparison(
+                metric,
+                variant,
+                str(entry.get("kind", "")),
+                str(entry.get("source", "")),
+                float(entry["value"]),
+                math.nan if tolerance is None else float(tolerance),
+                *numbers,
+            )
+        )
+    return found
+
+
+def published_table(results: Results) -> Table:
+    """Return published figures beside simulated ones, saying which are inputs and which predictions."""
+    rows = tuple(_published_row(entry) for entry in comparisons(results))
+    return Table(
+        "Published beside simulated",
+        ("metric", "variant", "published", "simulated", "kind", "verdict", "source"),
+        rows,
+        frozenset({2, 3}),
+        "An input was fed to the model, so agreement only checks the machinery; a prediction was not.",
+    )
+
+
+def _published_row(entry: Comparison) -> tuple[str, ...]:
+    factor = shown_factor(entry.metric)
+    decimals = decimals_for((entry.high - entry.low) / 2 * factor, entry.mean * factor)
+    stated = decimals_for(math.nan, entry.published * factor)
+    published = fixed(entry.published * factor, max(stated if stated else 0, min(decimals, 2)) if stated else 0)
+    return (
+        metric_heading(entry.metric),
+        plain(entry.variant),
+        published,
+        plus_minus(entry.mean * factor, entry.low * factor, entry.high * factor),
+        plain(entry.kind),
+        entry.verdict,
+        plain(entry.source),
+    )
+
+
+def assumptions_table(results: Results) -> Table:
+    """Return every guess on which the results rest."""
+    rows = tuple(
+        tuple(plain(MISSING if entry.get(key) in (None, "") else entry[key]) for key in ("key", "value", "source", "why"))
+        for entry in results.facts.get("assumptions") or []
+    )
+    return Table("Assumptions", ("key", "value", "source", "why"), rows, note="Guesses, not published figures.")
+
+
+def ledger_shares(results: Results) -> pd.DataFrame:
+    """Return the share of GPU time by variant (rows) and bucket (columns), over all replications; empty without ledger."""
+    ledger = results.table("ledger", ["bucket", "gpu_s"])
+    if ledger.empty or not ledger["gpu_s"].sum() > 0:
+        return pd.DataFrame(columns=list(BUCKETS))
+    totals = ledger.groupby(["variant", "bucket"])["gpu_s"].sum().unstack(fill_value=0.0)
+    known = [name for name in results.variants if name in totals.index]
+    totals = totals.reindex(index=known, columns=list(BUCKETS), fill_value=0.0)
+    return totals.div(totals.sum(axis=1), axis=0)
+
+
+def ledger_table(results: Results) -> Table:
+    """Return the goodput ledger in percent of GPU time, buckets that no variant uses left out."""
+    shares = ledger_shares(results)
+    used = [bucket for bucket in BUCKETS if len(shares) and shares[bucket].max() > 0]
+    rows = tuple(
+        (bucket.replace("_", " "), BUCKET_MEANING[bucket], *(percent(shares.at[name, bucket], 2) for name in shares.index))
+        for bucket in used
+    )
+    return Table(
+        "Goodput ledger",
+        ("bucket", "meaning", *(plain(name) for name in shares.index)),
+        rows,
+        frozenset(range(2, 2 + len(shares.index))),
+        f"Share of the machine's GPU time, all of {_replications(results)} together; columns add up to 100 %.",
+    )
+
+
+def dictionary_tables() -> list[Table]:
+    """Return the data dictionary: metrics, then the columns of every table of the folder."""
+    better = {"max": "more is better", "min": "less is better", "none": MISSING}
+    metrics = Table(
+        "Metrics (summary.csv, differences.csv, runs.parquet)",
+        ("metric", "unit", "meaning", "direction"),
+        tuple((metric.name, metric.unit or MISSING, metric.meaning, better[metric.goal]) for metric in METRICS),
+    )
+    return [
+        metrics,
+        *(
+            Table(
+                f"{name}.parquet",
+                ("column", "unit", "meaning"),
+                tuple((column.name, column.unit or MISSING, column.meaning) for column in columns),
+            )
+            for name, columns in TABLES.items()
+        ),
+    ]
+
+
+def _replications(results: Results) -> str:
+    return f"{results.replications} replications" if results.replications != 1 else "1 replication"
+
+

@@ -1,0 +1,63 @@
+"""Scenario keys of policies, taken from the fields of the policy classes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
+
+from pydantic import Field, create_model
+
+from simulator.policies.registry import families
+from simulator.scenario.quantities import PositiveSeconds, Seconds, Section
+
+_UNSET: Any = None
+
+
+class PolicySection(Section):
+    """A policy by its registry name, together with its own keys."""
+
+    def chosen(self) -> str:
+        """Return the registry name."""
+        return str(getattr(self, "policy"))  # noqa: B009  each subclass has its own set of names
+
+    def own_keys(self) -> dict[str, Any]:
+        """Return the policy's keys that the user gave."""
+        keys = {field for members in families().values() for policy in members.values() for field in keys_of(policy)}
+        return {key: getattr(self, key) for key in sorted(self.model_fields_set & keys)}
+
+
+def keys_of(policy: type) -> dict[str, dataclasses.Field[Any]]:
+    """Return the scenario keys of a policy class: the fields of the dataclass."""
+    return {field.name: field for field in dataclasses.fields(policy)}
+
+
+def build(family: str, section: PolicySection) -> Any:
+    """Return the policy a section describes; its keys were validated before."""
+    return families()[family][section.chosen()](**section.own_keys())
+
+
+def _annotation(policy: type, field: dataclasses.Field[Any]) -> tuple[Any, Any]:
+    meaning = str(field.metadata.get("meaning", ""))
+    if field.metadata.get("unit") == "duration":
+        positive = (field.metadata.get("at_least") or 0.0) > 0.0
+        kind: Any = PositiveSeconds if positive else Seconds
+        return Annotated[kind, Field(description=meaning)], _UNSET
+    bounds = {"ge": field.metadata.get("at_least"), "le": field.metadata.get("at_most")}
+    plain: Any = get_type_hints(policy)[field.name]
+    return Annotated[plain, Field(description=meaning, **bounds)], _UNSET
+
+
+def _section(family: str, default: str, base: type[Section] = PolicySection, name: str | None = None) -> Any:
+    members = families()[family]
+    fields: dict[str, Any] = {}
+    for policy in members.values():
+        for key, field in keys_of(policy).items():
+            fields[key] = _annotation(policy, field)
+    described = f"registry name of the {family} policy"
+    fields["policy"] = (Annotated[Literal[tuple(members)], Field(description=described)], default)
+    title = name or f"{family.capitalize()}Section"
+    return create_model(title, __base__=base, __module__=__name__, __doc__=f"The {family} policy.", **fields)
+
+
+SchedulingSection: TypeAlias = _section("scheduling", "fifo")
+PlacementSection: TypeAlias = _section("placement", "first_fit")
