@@ -4,9 +4,11 @@
     python3 bootstrap.py test [--slow] [options of pytest]
 
 Both make the virtual environment ``.venv`` first when it is missing, incomplete or out of date; a second call
-starts at once. Standard library only. This file must parse under any Python 3.6 or newer, because its first task
-is to tell an old Python what to do: hence the quoted annotations.
+starts at once.
 """
+
+# Standard library only. This file must parse under Python 3.6 and run up to its message there, because its
+# first task is to tell an old Python what to do: hence the quoted annotations.
 
 import hashlib
 import importlib.util
@@ -17,13 +19,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Optional
 
 ROOT = Path(__file__).resolve().parent
 OLDEST = (3, 11)
 NEWEST = (3, 15)  # the last one for which the pinned Numba has wheels
 QUICKSTART = ROOT / "scenarios" / "quickstart.yaml"
-NOTHING_COLLECTED = 5  # pytest's exit code
 INTERRUPTED = 130
 RELAUNCHED = "SIMULATOR_BOOTSTRAP_RELAUNCHED"
 PROBE = "import sys, venv, ensurepip; print(sys.version_info[0], sys.version_info[1])"
@@ -31,9 +31,6 @@ PROBE = "import sys, venv, ensurepip; print(sys.version_info[0], sys.version_inf
 
 class SetUpError(Exception):
     """The environment cannot be made; the message says what to do."""
-
-
-# --- Python ----------------------------------------------------------------------------------------------------------
 
 
 def is_suitable(version: "tuple[int, int]") -> bool:
@@ -46,7 +43,7 @@ def has_venv() -> bool:
     return all(importlib.util.find_spec(module) is not None for module in ("venv", "ensurepip"))
 
 
-def probe(command: str) -> "Optional[tuple[int, int]]":
+def probe(command: str) -> "tuple[int, int] | None":
     """Return the version of the Python behind a command, or None where it does not run or lacks venv."""
     path = shutil.which(command)
     if path is None:
@@ -56,13 +53,13 @@ def probe(command: str) -> "Optional[tuple[int, int]]":
         output = subprocess.check_output(
             [path, "-c", PROBE], stderr=subprocess.DEVNULL, universal_newlines=True
         )
-        major, minor = output.split()
+        major, minor = map(int, output.split())
     except (OSError, ValueError, subprocess.CalledProcessError):
         return None
-    return int(major), int(minor)
+    return major, minor
 
 
-def find_python() -> "Optional[str]":
+def find_python() -> "str | None":
     """Return the path of a suitable Python on PATH, the oldest first: its packages are the best tested."""
     names = [f"python{OLDEST[0]}.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1)]
     for name in [*names, "python3", "python"]:
@@ -80,7 +77,7 @@ def missing_python_message() -> str:
         problem = f"this Python {found} has no venv module (Debian, Ubuntu: install python{found}-venv)"
     else:
         problem = f"Python {span} is needed and this is {found}"
-    return f"{problem}; no other suitable Python with its venv module is on PATH. Install one and call this again."
+    return f"{problem}; no other suitable Python with venv is on PATH. Install one and call this again."
 
 
 def relaunch_if_needed() -> None:
@@ -94,9 +91,6 @@ def relaunch_if_needed() -> None:
     environment = dict(os.environ)
     environment[RELAUNCHED] = "1"
     sys.exit(call([python, str(ROOT / "bootstrap.py"), *sys.argv[1:]], environment=environment))
-
-
-# --- environment -----------------------------------------------------------------------------------------------------
 
 
 class Environment:
@@ -172,8 +166,8 @@ class Environment:
         has = self.read_stamp().get("extras")
         everything = tuple(sorted({*extras, *(has if isinstance(has, list) else [])}))
         if self.must_start_afresh():
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.discard()
+            self.folder.mkdir(parents=True)
             self.unfinished.touch()
             check(
                 [sys.executable, "-m", "venv", str(self.folder)], "the virtual environment could not be made"
@@ -187,8 +181,16 @@ class Environment:
         self.unfinished.unlink()
         print(f"bootstrap: .venv is ready ({time.monotonic() - started:.0f} s)", flush=True)
 
+    def discard(self) -> None:
+        """Remove the environment; moved away first, so that half of it never passes for a whole one."""
+        leftover = self.folder.with_name(".venv.discarded")
+        shutil.rmtree(leftover, ignore_errors=True)
+        if self.folder.exists():
+            os.replace(self.folder, leftover)
+            shutil.rmtree(leftover)
+
     def install(self, extras: "tuple[str, ...]") -> None:
-        """Install the project, editable, at the pinned versions: by uv where it is on PATH and can, else by pip."""
+        """Install the project, editable, at the pinned versions: by uv where it is on PATH, else by pip."""
         project = str(self.root) + (f"[{','.join(extras)}]" if extras else "")
         what = ["--quiet", "--constraint", str(self.root / "constraints.txt"), "--editable", project]
         uv = shutil.which("uv")
@@ -203,10 +205,7 @@ class Environment:
         )
 
 
-# --- commands --------------------------------------------------------------------------------------------------------
-
-
-def call(command: "list[str]", environment: "Optional[dict[str, str]]" = None, quiet: bool = False) -> int:
+def call(command: "list[str]", environment: "dict[str, str] | None" = None, quiet: bool = False) -> int:
     """Run a command and return its exit code; 130 when interrupted.
 
     Parameters
@@ -218,10 +217,8 @@ def call(command: "list[str]", environment: "Optional[dict[str, str]]" = None, q
     quiet : bool
         Whether its output is shown only when it fails.
     """
-    output = subprocess.PIPE if quiet else None
-    with subprocess.Popen(
-        command, env=environment, stdout=output, stderr=subprocess.STDOUT if quiet else None
-    ) as child:
+    output, errors = (subprocess.PIPE, subprocess.STDOUT) if quiet else (None, None)
+    with subprocess.Popen(command, env=environment, stdout=output, stderr=errors) as child:
         try:
             text, _ = child.communicate()
         except KeyboardInterrupt:
@@ -274,7 +271,7 @@ def workers(pytest_arguments: "list[str]") -> "list[str]":
     Four at most: each worker compiles the kernels that are not cached yet. Files stay whole, so that a file's
     fixtures are made once.
     """
-    chosen = any(argument.startswith("-n") or argument == "--pdb" for argument in pytest_arguments)
+    chosen = any(argument.startswith(("-n", "--numprocesses", "--pdb")) for argument in pytest_arguments)
     cores = os.cpu_count() or 1
     return [] if chosen or cores == 1 else ["-n", str(min(cores, 4)), "--dist", "loadfile"]
 
@@ -316,7 +313,7 @@ COMMANDS = {"run": run, "test": test}
 def main(arguments: "list[str]") -> int:
     """Run one of the two commands and return the exit code."""
     if not arguments or arguments[0] not in COMMANDS:
-        print(__doc__, file=sys.stderr)
+        print((__doc__ or "").strip(), file=sys.stderr)
         return 0 if arguments in (["-h"], ["--help"]) else 2
     try:
         relaunch_if_needed()

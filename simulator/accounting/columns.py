@@ -77,7 +77,13 @@ class Metric:
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric("ettr", "", "effective training time ratio: productive time of a job run divided by its wall time", "max", ""),
+    Metric(
+        "ettr",
+        "",
+        "effective training time ratio: productive time of a job run divided by its wall time",
+        "max",
+        "",
+    ),
     Metric("goodput", "", "productive GPU-seconds divided by all GPU-seconds of the machine", "max", ""),
     Metric("utilisation", "", "GPU-seconds held by jobs divided by GPU-seconds in service", "max", ""),
     Metric("availability", "", "GPU-seconds in service divided by all GPU-seconds of the machine", "max", ""),
@@ -87,14 +93,26 @@ METRICS: tuple[Metric, ...] = (
     Metric("wait_for_nodes_s", "s", "time in which gangs held nodes but lacked some", "min", "h"),
     Metric("wait_mean_s", "s", "mean time from submission to first start", "min", "s"),
     Metric("wait_p95_s", "s", "95th percentile of the time from submission to first start", "min", "s"),
-    Metric("bounded_slowdown_mean", "", "mean of max(1, (wait + run) / max(run, 10 s)) of finished jobs", "min", ""),
+    Metric(
+        "bounded_slowdown_mean",
+        "",
+        "mean of max(1, (wait + run) / max(run, 10 s)) of finished jobs",
+        "min",
+        "",
+    ),
     Metric("makespan_s", "s", "last end minus first submission, when every job has ended", "min", "h"),
     Metric("jobs_completed", "", "jobs that finished their work", "max", ""),
     Metric("detection_latency_mean_s", "s", "mean time from onset to alarm", "min", "s"),
     Metric("nodes_out_mean", "", "mean number of nodes out of service", "min", ""),
     Metric("spares_used_p99", "", "99th percentile in time of the nodes in use as replacements", "min", ""),
     Metric("cost_usd", "USD", "price of all GPUs over the simulated time", "min", "USD"),
-    Metric("cost_per_productive_gpu_s_usd", "USD/GPU-s", "cost divided by productive GPU-seconds", "min", "USD/GPU-h"),
+    Metric(
+        "cost_per_productive_gpu_s_usd",
+        "USD/GPU-s",
+        "cost divided by productive GPU-seconds",
+        "min",
+        "USD/GPU-h",
+    ),
 )
 """Metrics in the order in which reports list them."""
 
@@ -153,14 +171,24 @@ SERIES: tuple[Column, ...] = (
     Column("variant", "", "name of the variant", "text"),
     Column("replication", "", "index of the replication", "int"),
     Column("time_s", "s", "time of the sample", "float"),
-    Column("state", "", "ledger state of GPUs at that time (running for productive, checkpointing and lost work)", "text"),
+    Column(
+        "state",
+        "",
+        "ledger state of GPUs at that time (running for productive, checkpointing and lost work)",
+        "text",
+    ),
     Column("gpus", "", "GPUs in that state", "int"),
 )
 
 PHASES: tuple[Column, ...] = (
     Column("variant", "", "name of the variant", "text"),
     Column("replication", "", "index of the replication", "int"),
-    Column("phase", "", "restart phase, in order: detect, tear_down, wait_for_nodes, reallocate, image, ...", "text"),
+    Column(
+        "phase",
+        "",
+        "restart phase, in order: detect, tear_down, wait_for_nodes, reallocate, image, ...",
+        "text",
+    ),
     Column("job_s", "s", "wall time jobs spent in it", "float"),
     Column("times", "", "how often it was entered", "int"),
 )

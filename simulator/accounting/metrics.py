@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 SLOWDOWN_FLOOR_S = 10.0
 """tau of the bounded slowdown: shorter runs count as this long (Feitelson & Rudolph, JSSPP 1998)."""
 
-HELD = ("productive", "checkpointing", "lost_work", "detecting", "restarting", "degraded", "waiting_for_nodes", "draining")
+HELD = (
+    "productive",
+    "checkpointing",
+    "lost_work",
+    "detecting",
+    "restarting",
+    "degraded",
+    "waiting_for_nodes",
+    "draining",
+)
 OUT_OF_SERVICE = ("down", "testing")
 
 

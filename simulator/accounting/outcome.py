@@ -23,5 +23,3 @@ class Outcome:
 
     summary: dict[str, float]
     tables: dict[str, dict[str, NDArray[Any]]]
-
-

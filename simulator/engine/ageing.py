@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.faults.sources import AgeingSource
+from simulator.faults.ageing import AgeingSource
 
 if TYPE_CHECKING:
     from simulator.engine.simulation import Simulation

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from simulator.engine.fleet import FREE
 from simulator.faults.catalogue import FaultClass
+from simulator.faults.draws import Fault
 from simulator.faults.repairs import Visit, visits_of
-from simulator.faults.sources import Fault
 
 if TYPE_CHECKING:
     from simulator.engine.runs import Run
@@ -67,8 +67,8 @@ class Incidents:
         nodes = sim.members(kind, fault.unit)
         if not self._is_exposed(kind, nodes):
             return False
-        holders = np.unique(sim.fleet.holder[nodes])
-        runs = [sim.runs[job] for job in holders.tolist() if job != FREE]
+        holders = sorted(set(sim.fleet.holder[nodes].tolist()) - {FREE})
+        runs = [sim.runs[job] for job in holders]
         if not kind.takes_node_out and not runs:
             return False
         incident = Incident(fault, kind, nodes, sim.now)
@@ -129,15 +129,15 @@ class Incidents:
         sim.fleet.take_out(incident.nodes, sim.now)
         self._release_runs(incident)
         sim.dispatcher.request_pass()
-        escapes = yield from self._repair(incident)
-        if escapes is not None:
-            yield sim.env.timeout(escapes)
+        strikes_again_after_s = yield from self._repair(incident)
+        if strikes_again_after_s is not None:
+            yield sim.env.timeout(strikes_again_after_s)
             self.strike(fault.again(sim.now), kind)
 
     def _repair(self, incident: Incident) -> Generator[Any, Any, float | None]:
         """Repair until verification passes; return the time until an uncured fault strikes again, or None."""
         sim = self._sim
-        visits: list[Visit] = visits_of(incident.fault, incident.kind)
+        visits = visits_of(incident.fault, incident.kind)
         for visit in visits:
             yield from self._visit(incident, visit)
             incident.repaired_s = sim.now

@@ -49,6 +49,7 @@ class Jobs:
         sim = self._sim
         first = run.attempts == 0
         run.attempts += 1
+        run.outcome = "running"
         run.ids = ids
         sim.fleet.take(ids, run.job, sim.now)
         run.expected_end_s = sim.now + float(sim.world.jobs.requested_s[run.job])
@@ -56,7 +57,6 @@ class Jobs:
         self._enter(run, "restarting", before="idle")
         if first:
             run.start_s = sim.now
-            run.outcome = "running"
             self._restart(run, _first_phases(run))
         else:
             phases = run.profile.restart
@@ -67,16 +67,17 @@ class Jobs:
         run.version += 1
         run.phases = tuple(phase for phase in phases if phase[1] > 0)
         run.phases_start_s = self._sim.now
-        self._sim.env.process(self._attempt(run))
+        self._sim.env.process(self._attempt(run, run.version))
 
-    def _attempt(self, run: Run) -> Generator[Any, Any, None]:
-        sim, version = self._sim, run.version
+    def _attempt(self, run: Run, version: int) -> Generator[Any, Any, None]:
+        """Go through the restart phases and the work; a later version of the run makes this attempt stale."""
+        sim = self._sim
         restart_s = sum(seconds for _, seconds in run.phases)
         if restart_s > 0:
             yield sim.env.timeout(restart_s)
-            if run.version != version:
-                return
-            self._book_phases(run)
+        if run.version != version:
+            return
+        self._book_phases(run)
         self._work(run)
         elapsed_s = run.plan.wall_to_finish(run.work_s - run.done_s)
         if math.isinf(elapsed_s):
@@ -197,7 +198,10 @@ class Jobs:
                 run.source = "repaired"
             self._enter(run, "restarting")
             restart = run.profile.restart
-            phases = ("tear_down", restart.tear_down_s), ("reallocate", restart.reallocate_s(_source(run.source)))
+            phases = (
+                ("tear_down", restart.tear_down_s),
+                ("reallocate", restart.reallocate_s(_source(run.source))),
+            )
             self._restart(run, (*phases, *self._common_phases(run)))
             sim.incidents.meet(run)
 
@@ -239,11 +243,11 @@ class Jobs:
         """Take nodes away from the jobs that hold them; their GPUs are booked as down."""
         sim, g = self._sim, self._gpus_per_node
         holders = sim.fleet.holder[ids]
-        for job in np.unique(holders[holders != FREE]).tolist():
+        for job in sorted(set(holders.tolist()) - {FREE}):
             run = sim.runs[job]
             gone = ids[holders == job]
             before = run.gpus_held(g)
-            run.ids = run.ids[~np.isin(run.ids, gone)]
+            run.drop(gone)
             used = before - run.gpus_held(g)
             sim.fleet.ledger.move(used, run.state, "down", sim.now)
             sim.fleet.ledger.move(len(gone) * g - used, "idle", "down", sim.now)
@@ -260,7 +264,7 @@ class Jobs:
     def cordon(self, incident: Incident) -> bool:
         """Mark a held node to leave when its job lets go; return whether any job holds it."""
         holders = self._sim.fleet.holder[incident.nodes]
-        jobs = np.unique(holders[holders != FREE]).tolist()
+        jobs = set(holders.tolist()) - {FREE}
         for job in jobs:
             self._sim.runs[job].cordons.append(incident)
         return bool(jobs)
@@ -273,8 +277,8 @@ class Jobs:
             yield event
 
     def _holders(self, incident: Incident) -> list[Run]:
-        holders = np.unique(self._sim.fleet.holder[incident.nodes])
-        return [self._sim.runs[job] for job in holders.tolist() if job != FREE]
+        holders = set(self._sim.fleet.holder[incident.nodes].tolist()) - {FREE}
+        return [self._sim.runs[job] for job in sorted(holders)]
 
     def _release_cordons(self, run: Run) -> None:
         for incident in run.cordons:
@@ -290,7 +294,7 @@ class Jobs:
         """Take cordoned nodes from their job at once, so that nobody else gets them before they are out."""
         sim, g = self._sim, self._gpus_per_node
         before = run.gpus_held(g)
-        run.ids = run.ids[~np.isin(run.ids, ids)]
+        run.drop(ids)
         sim.fleet.ledger.move(before - run.gpus_held(g), run.state, "idle", sim.now)
         sim.fleet.holder[ids] = FREE
         sim.fleet.put_aside(ids, sim.now)

@@ -35,7 +35,9 @@ class WaitingJobs:
         if self._high == len(self._job):
             self._slide_to_front()
         low, high = self._low, self._high
-        place = high if high == low or self._job[high - 1] < job else low + int(np.searchsorted(self._job[low:high], job))
+        place = (
+            high if high == low or self._job[high - 1] < job else low + int(np.searchsorted(self._job[low:high], job))
+        )
         for column, value in self._row(job):
             column[place + 1 : high + 1] = column[place:high]
             column[place] = value

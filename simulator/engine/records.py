@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from simulator.engine.simulation import Simulation
 
 Columns = dict[str, NDArray[Any]]
-PHASES = ("detect", "wait_for_nodes", "tear_down", "reallocate", "image", "dependencies", "init", "load", "warm_up")
+PHASES = (
+    "detect",
+    "wait_for_nodes",
+    "tear_down",
+    "reallocate",
+    "image",
+    "dependencies",
+    "init",
+    "load",
+    "warm_up",
+)
 
 
 def outcome_of(simulation: Simulation) -> Outcome:
@@ -30,7 +40,10 @@ def outcome_of(simulation: Simulation) -> Outcome:
     incidents = _incidents(simulation, end_s)
     occupancy = _occupancy(simulation)
     tables = {
-        "ledger": {"bucket": np.array(BUCKETS, dtype=object), "gpu_s": np.array([ledger[b] for b in BUCKETS])},
+        "ledger": {
+            "bucket": np.array(BUCKETS, dtype=object),
+            "gpu_s": np.array([ledger[b] for b in BUCKETS]),
+        },
         "jobs": jobs,
         "incidents": incidents,
         "series": _series(simulation),

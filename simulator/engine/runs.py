@@ -72,6 +72,10 @@ class Run:
         unused = self.nodes * gpus_per_node - self.gpus
         return max(len(self.ids) * gpus_per_node - unused, 0)
 
+    def drop(self, ids: NDArray[np.int64]) -> None:
+        """Strike nodes off its list."""
+        self.ids = self.ids[self.ids != ids[0]] if len(ids) == 1 else self.ids[~np.isin(self.ids, ids)]
+
 
 def plan_for(world: World, profile: JobProfile, nodes: int) -> CheckpointPlan:
     """Return the checkpoint plan of a job: each tier's policy chooses an interval from the operator's estimates.

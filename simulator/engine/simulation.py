@@ -22,7 +22,8 @@ from simulator.engine.sampling import Sampler
 from simulator.engine.world import World
 from simulator.errors import InvariantError
 from simulator.faults.catalogue import Clock, FaultClass
-from simulator.faults.sources import Fault, ageing_sources, merged, poisson_sources
+from simulator.faults.draws import Fault
+from simulator.faults.sources import ageing_sources, merged, poisson_sources
 from simulator.workload.checkpoints import CheckpointPlan
 
 

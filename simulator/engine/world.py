@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 from simulator.cluster.inventory import Machine
 from simulator.faults.catalogue import FaultClass
-from simulator.policies.protocols import CheckpointingPolicy, PlacementPolicy, RecoveryPolicy, SchedulingPolicy
+from simulator.policies.protocols import (
+    CheckpointingPolicy,
+    PlacementPolicy,
+    RecoveryPolicy,
+    SchedulingPolicy,
+)
 from simulator.workload.checkpoints import CheckpointTier
 from simulator.workload.job import JobTable
 from simulator.workload.restart import RestartPhases

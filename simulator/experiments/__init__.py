@@ -1,0 +1,1 @@
+"""Replications, variants and what they say together: statistics, process pool, results folder."""

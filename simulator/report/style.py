@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -174,13 +173,6 @@ class PaperFigure(Figure):
         with paper():
             self.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
         return buffer.getvalue()
-
-    def write(self, folder: Path, name: str) -> tuple[Path, Path]:
-        """Write ``name.png`` and ``name.svg`` into a folder and return their paths."""
-        paths = folder / f"{name}.png", folder / f"{name}.svg"
-        for path, content in zip(paths, (self.png(), self.svg()), strict=True):
-            path.write_bytes(content)
-        return paths
 
 
 def footnote(figure: Figure, text: str) -> None:

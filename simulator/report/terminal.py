@@ -77,26 +77,26 @@ def _row_lines(row: Sequence[str], widths: Sequence[int], numeric: frozenset[int
 
 def _wrap(cell: str, width: int) -> list[str]:
     lines = [""]
-    for word in _words(cell, width):
-        joined = f"{lines[-1]} {word}" if lines[-1] else word
+    for word, joint in _words(cell, width):
+        joined = f"{lines[-1]}{joint}{word}" if lines[-1] else word
         if cells_wide(joined) <= width:
             lines[-1] = joined
-        elif lines[-1].endswith(("_", "-", "/", ".")) and cells_wide(lines[-1] + word) <= width:
-            lines[-1] += word
         else:
             lines.append(word)
     return lines
 
 
-def _words(cell: str, width: int) -> list[str]:
-    words = []
+def _words(cell: str, width: int) -> list[tuple[str, str]]:
+    """Return pieces no wider than ``width``, each with what joins it to the one before: a space or nothing."""
+    pieces = []
     for word in cell.split(" "):
+        joint = " "
         while cells_wide(word) > width:
             cut = _longest_cut(word, width)
-            words.append(word[:cut])
-            word = word[cut:]
-        words.append(word)
-    return words
+            pieces.append((word[:cut], joint))
+            word, joint = word[cut:], ""
+        pieces.append((word, joint))
+    return pieces
 
 
 def _longest_cut(word: str, width: int) -> int:
@@ -123,9 +123,8 @@ def summary_text(results: Results, width: int = WIDTH) -> str:
 
 def _block(results: Results, metrics: Sequence[str], is_last: bool = False) -> Table:
     table = summary_table(results, metrics, variants_as_rows=True)
-    headers = tuple(header if i == 0 else header for i, header in enumerate(table.headers))
     rows = tuple((shortened(row[0], 40), *row[1:]) for row in table.rows)
-    return Table(table.title, headers, rows, table.numeric, table.note if is_last else "")
+    return Table(table.title, table.headers, rows, table.numeric, table.note if is_last else "")
 
 
 def _natural_width(table: Table) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from pydantic import Field, create_model
 
@@ -22,7 +22,12 @@ class PolicySection(Section):
 
     def own_keys(self) -> dict[str, Any]:
         """Return the policy's keys that the user gave."""
-        keys = {field for members in families().values() for policy in members.values() for field in keys_of(policy)}
+        keys = {
+            field
+            for members in families().values()
+            for policy in members.values()
+            for field in keys_of(policy)
+        }
         return {key: getattr(self, key) for key in sorted(self.model_fields_set & keys)}
 
 
@@ -47,7 +52,12 @@ def _annotation(policy: type, field: dataclasses.Field[Any]) -> tuple[Any, Any]:
     return Annotated[plain, Field(description=meaning, **bounds)], _UNSET
 
 
-def _section(family: str, default: str, base: type[Section] = PolicySection, name: str | None = None) -> Any:
+def policy_section(family: str, default: str, name: str, base: type[PolicySection] = PolicySection) -> Any:
+    """Return a model with the key ``policy`` and every key of the family's policies.
+
+    Which of the keys belong to the chosen policy is checked afterwards (``checks``), so that errors keep the plain
+    position of the key.
+    """
     members = families()[family]
     fields: dict[str, Any] = {}
     for policy in members.values():
@@ -55,9 +65,14 @@ def _section(family: str, default: str, base: type[Section] = PolicySection, nam
             fields[key] = _annotation(policy, field)
     described = f"registry name of the {family} policy"
     fields["policy"] = (Annotated[Literal[tuple(members)], Field(description=described)], default)
-    title = name or f"{family.capitalize()}Section"
-    return create_model(title, __base__=base, __module__=__name__, __doc__=f"The {family} policy.", **fields)
+    return create_model(
+        name, __base__=base, __module__=base.__module__, __doc__=f"The {family} policy.", **fields
+    )
 
 
-SchedulingSection: TypeAlias = _section("scheduling", "fifo")
-PlacementSection: TypeAlias = _section("placement", "first_fit")
+if TYPE_CHECKING:
+    SchedulingSection = PolicySection
+    PlacementSection = PolicySection
+else:
+    SchedulingSection = policy_section("scheduling", "fifo", "SchedulingSection")
+    PlacementSection = policy_section("placement", "first_fit", "PlacementSection")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import (
     BaseModel,
@@ -24,15 +23,14 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from simulator import units
 from simulator.distributions import Duration, Family
 from simulator.errors import InputError
+from simulator.units import Rate
 
 NUMBER = r"^\s*[+]?[0-9][0-9_,.]*([eE][+-]?[0-9]+)?\s*"
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
-    "duration": ("10 s", "54 days", "9 ms"),
-    "price": ("2.95 USD/GPU/h",),
+    **{kind: rules.examples for kind, rules in units.KINDS.items()},
     "rate": ("3.79 / 1000 node-days", "19.7 / 1e6 GPU-hours"),
     "mtbf": ("42 days per node",),
-    "fraction": ("97 %", "0.97"),
 }
 """What a value of each kind looks like; shown in errors and in the JSON Schema."""
 
@@ -52,69 +50,38 @@ def refusal(
     return PydanticCustomError("input", cast(Any, text.replace("{", "(").replace("}", ")")), context)
 
 
-@dataclass(frozen=True)
-class Rate:
-    """A failure rate with its population.
-
-    Parameters
-    ----------
-    per_s : float
-        Events per second of ONE member of the population.
-    population : str
-        "node", "GPU" or a kind of domain ("switch").
-    """
-
-    per_s: float
-    population: str
+_Read = TypeVar("_Read")
 
 
-def read_quantity(value: object, kind: str) -> float:
-    """Return the SI value of a text such as "54 days".
-
-    Raises
-    ------
-    PydanticCustomError
-        If it is not text, has no unit, or has the unit of another kind of quantity.
-    """
-    examples = " or ".join(f'"{example}"' for example in EXAMPLES[kind])
-    if not isinstance(value, str):
-        raise refusal(f"a {kind} is written as text with its unit", repr(value), examples)
+def _placed(read: Callable[[], _Read]) -> _Read:
+    """Return what a reader of ``units`` returns; its error becomes one that pydantic places at the key."""
     try:
-        number = float(units.parse(value, kind))
+        return read()
     except InputError as error:
-        raise refusal(error.problem, error.found or repr(value), error.allowed or examples, error.nearest) from error
-    if not math.isfinite(number) or number < 0:
-        raise refusal(f"a {kind} is finite and not negative", repr(value), examples)
-    return number
+        raise refusal(error.problem, error.found, error.allowed, error.nearest) from error
 
 
-def read_fraction(value: object) -> float:
-    """Return a fraction between 0 and 1 from ``0.97`` or "97 %".
-
-    Raises
-    ------
-    PydanticCustomError
-        If it is something else.
-    """
-    number = value
-    if isinstance(value, str) and value.strip().endswith("%"):
-        try:
-            number = float(value.strip()[:-1]) / 100.0
-        except ValueError:
-            number = None
-    if isinstance(number, bool) or not isinstance(number, int | float) or not 0.0 <= number <= 1.0:
-        raise refusal("not a fraction between 0 and 1", repr(value), '0.97 or "97 %"')
-    return float(number)
+def read_quantity(value: Any, kind: str) -> float:
+    """Return the SI value of a text such as "54 days", while a scenario is being validated."""
+    return _placed(lambda: units.parse(value, kind))
 
 
-def _reader(kind: str, positive: bool) -> Callable[[object], float]:
-    def read(value: object) -> float:
+def _reader(kind: str, positive: bool = False) -> Callable[[Any], float]:
+    def read(value: Any) -> float:
         number = read_quantity(value, kind)
         if positive and number == 0.0:
-            raise refusal(f"this {kind} must be greater than zero", repr(value), f'"{EXAMPLES[kind][0]}"')
+            raise refusal(f"a {kind} of zero", repr(value), f'more than zero, such as "{EXAMPLES[kind][0]}"')
         return number
 
     return read
+
+
+def _rate(value: Any) -> Rate:
+    return _placed(lambda: units.parse_rate(value))
+
+
+def _mtbf(value: Any) -> Rate:
+    return _placed(lambda: units.parse_mtbf(value))
 
 
 def text_schema(kind: str) -> dict[str, Any]:
@@ -129,42 +96,32 @@ _FRACTION_SCHEMA = {
     ]
 }
 
-Seconds = Annotated[float, PlainValidator(_reader("duration", False)), WithJsonSchema(text_schema("duration"))]
+Seconds = Annotated[float, PlainValidator(_reader("duration")), WithJsonSchema(text_schema("duration"))]
 """A duration, zero or more, seconds inside."""
 
-PositiveSeconds = Annotated[float, PlainValidator(_reader("duration", True)), WithJsonSchema(text_schema("duration"))]
+PositiveSeconds = Annotated[
+    float, PlainValidator(_reader("duration", True)), WithJsonSchema(text_schema("duration"))
+]
 """A duration greater than zero, seconds inside."""
 
-Price = Annotated[float, PlainValidator(_reader("price", False)), WithJsonSchema(text_schema("price"))]
+Price = Annotated[float, PlainValidator(_reader("money_rate")), WithJsonSchema(text_schema("money_rate"))]
 """A price of GPU time, USD per GPU-second inside."""
 
-Fraction = Annotated[float, PlainValidator(read_fraction), WithJsonSchema(_FRACTION_SCHEMA)]
+Fraction = Annotated[float, PlainValidator(_reader("fraction")), WithJsonSchema(_FRACTION_SCHEMA)]
 """A fraction between 0 and 1."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=80)]
 """A name the user chooses: letters, digits and ``_ . + -``."""
 
 
-def _read_rate(value: object, kind: Literal["rate", "mtbf"]) -> Rate:
-    examples = " or ".join(f'"{example}"' for example in EXAMPLES[kind])
-    if not isinstance(value, str):
-        raise refusal("a rate is written as text with its population", repr(value), examples)
-    try:
-        parsed = units.parse_rate(value) if kind == "rate" else units.parse_mtbf(value)
-    except InputError as error:
-        raise refusal(error.problem, error.found or repr(value), error.allowed or examples, error.nearest) from error
-    return Rate(float(parsed[0]), str(parsed[1]))
-
-
-RateField = Annotated[
-    Rate, PlainValidator(lambda value: _read_rate(value, "rate")), WithJsonSchema(text_schema("rate"))
-]
+RateField = Annotated[Rate, PlainValidator(_rate), WithJsonSchema(text_schema("rate"))]
 """Events per member and time of a population."""
 
-MtbfField = Annotated[
-    Rate, PlainValidator(lambda value: _read_rate(value, "mtbf")), WithJsonSchema(text_schema("mtbf"))
-]
+MtbfField = Annotated[Rate, PlainValidator(_mtbf), WithJsonSchema(text_schema("mtbf"))]
 """Mean time between events of one member of a population."""
+
+
+_S = TypeVar("_S", bound="Section")
 
 
 class Section(BaseModel):
@@ -180,7 +137,7 @@ class DurationSpec(Section):
     """Shape of the distribution."""
     mean: Seconds
     """Mean."""
-    cv: Annotated[float, Field(gt=0, le=100, strict=False)] | None = None
+    cv: Annotated[float, Field(gt=0, le=100)] | None = None
     """Standard deviation divided by the mean, for lognormal, gamma and uniform."""
     median: PositiveSeconds | None = None
     """Median, instead of cv, for lognormal only."""
@@ -190,10 +147,14 @@ class DurationSpec(Section):
     def _from_text(cls, value: Any, handler: ModelWrapValidatorHandler[DurationSpec]) -> DurationSpec:
         if isinstance(value, dict):
             return handler(value)._checked()
-        return cls.model_construct(family="fixed", mean=read_quantity(value, "duration"), cv=None, median=None)
+        return cls.model_construct(
+            family="fixed", mean=read_quantity(value, "duration"), cv=None, median=None
+        )
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """Allow text besides the mapping."""
         return {"anyOf": [text_schema("duration"), handler(schema)]}
 
@@ -205,7 +166,10 @@ class DurationSpec(Section):
         if self.median is not None and self.family != "lognormal":
             raise refusal("median is for family lognormal only", allowed="cv: 0.5")
         if (self.cv is None) == (self.median is None):
-            raise refusal(f"a duration of family {self.family} needs a spread", allowed="cv: 0.5, or median for lognormal")
+            raise refusal(
+                f"a duration of family {self.family} needs a spread",
+                allowed="cv: 0.5, or median for lognormal",
+            )
         if self.median is not None and not self.median < self.mean:
             raise refusal("the median of a lognormal is less than its mean")
         if self.family == "uniform" and self.spread > 1.0 / math.sqrt(3.0) + 1e-9:
@@ -227,3 +191,15 @@ class DurationSpec(Section):
     def duration(self) -> Duration:
         """Return the random variable."""
         return Duration(self.family, self.mean, self.spread)
+
+
+def merged(base: _S, changes: _S | None) -> _S:
+    """Return ``base`` with the keys that ``changes`` sets; nested mappings are merged, durations replaced."""
+    if changes is None:
+        return base
+    update: dict[str, Any] = {}
+    for key in changes.model_fields_set:
+        new, old = getattr(changes, key), getattr(base, key)
+        nested = isinstance(new, Section) and isinstance(old, type(new)) and not isinstance(new, DurationSpec)
+        update[key] = merged(old, new) if nested else new
+    return base.model_copy(update=update)

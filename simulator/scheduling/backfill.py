@@ -8,11 +8,11 @@ The kernels check nothing; a wrong array gives a wrong answer, not an error. Eac
 
 * ``queue_nodes`` (int64), ``queue_requested_s`` (float64), shape (queued,): the waiting jobs in queue order,
   1 node or more each; the estimate is infinite where there is none;
-* ``running_nodes`` (int64), ``running_end_s`` (float64), shape (running,): the running jobs in ascending order of
-  expected end (start + estimate). A job past its estimate counts as ending now, whether the caller has raised
-  its end to ``now_s`` or left it in the past. Order among equal ends does not matter;
-* ``free`` (Python int) and ``now_s`` (Python float): a NumPy integer of another width, or an int for ``now_s``,
-  makes Numba compile a further variant;
+* ``running_nodes`` (int64), ``running_end_s`` (float64), shape (running,): the running jobs in ascending
+  order of expected end (start + estimate). A job past its estimate counts as ending now, whether the caller
+  has raised its end to ``now_s`` or left it in the past. Order among equal ends does not matter;
+* ``free`` (Python int) and ``now_s`` (Python float): a NumPy integer of another width, or an int for
+  ``now_s``, makes Numba compile a further variant;
 * ``started`` (int64), shape (queued,) or longer: filled with queue positions; its rest is scratch.
 
 All arrays are one-dimensional and C-contiguous; a slice ``column[first:last]`` of a longer column is. Keep an
@@ -50,7 +50,7 @@ def fifo_pass(queue_nodes: NDArray[np.int64], free: int) -> int:
         if queue_nodes[position] > left:
             return position
         left -= queue_nodes[position]
-    return queue_nodes.shape[0]
+    return len(queue_nodes)
 
 
 @kernel
@@ -104,11 +104,11 @@ def shadow_and_extra(
     Returns
     -------
     shadow_s : float
-        Earliest expected end at which the head fits; infinite when it fits only after jobs without an estimate,
-        or, on a machine that has shrunk, not even after all running jobs.
+        Earliest expected end at which the head fits; infinite when it fits only after jobs without an
+        estimate, or, on a machine that has shrunk, not even after all running jobs.
     extra : int
-        Nodes free at that instant beyond the head's. All jobs that are expected to end exactly then are counted as
-        ended, also those the head does not need. 0 on the shrunken machine.
+        Nodes free at that instant beyond the head's. All jobs that are expected to end exactly then are
+        counted as ended, also those the head does not need. 0 on the shrunken machine.
     """
     # The two groups are merged by expected end: `running` is sorted, the jobs just started form a heap.
     for position in range(n_fifo):
@@ -182,19 +182,20 @@ def easy_pass(
 
     Notes
     -----
-    First the FIFO phase of `fifo_pass`. If a head is left, it holds the only reservation: the shadow time is the
-    earliest time at which it fits, going by the expected ends of the running jobs, those of the FIFO phase included;
-    ``extra`` is what is then free beyond its demand. The rest of the queue is scanned once, in order. A job starts
-    if it fits now and either ends by the shadow time (now + estimate <= shadow) or takes no more than ``extra``,
-    which it then uses up.
+    First the FIFO phase of `fifo_pass`. If a head is left, it holds the only reservation: the shadow time
+    is the earliest time at which it fits, going by the expected ends of the running jobs, those of the FIFO
+    phase included; ``extra`` is what is then free beyond its demand. The rest of the queue is scanned once,
+    in order. A job starts if it fits now and either ends by the shadow time (now + estimate <= shadow) or
+    takes no more than ``extra``, which it then uses up.
 
-    On a machine that has shrunk so far that the head does not fit even after all running jobs, there is nothing
-    to reserve: the shadow time is infinite and every later job that fits may start.
+    On a machine that has shrunk so far that the head does not fit even after all running jobs, there is
+    nothing to reserve: the shadow time is infinite and every later job that fits may start.
 
     References
     ----------
-    D. Lifka, "The ANL/IBM SP scheduling system", JSSPP 1995; A. Mu'alem and D. Feitelson, "Utilization, predictability,
-    workloads, and user runtime estimates in scheduling the IBM SP2 with backfilling", IEEE TPDS 12(6), 2001.
+    D. Lifka, "The ANL/IBM SP scheduling system", JSSPP 1995; A. Mu'alem and D. Feitelson, "Utilization,
+    predictability, workloads, and user runtime estimates in scheduling the IBM SP2 with backfilling", IEEE
+    TPDS 12(6), 2001.
     """
     n_queued = queue_nodes.shape[0]
     left = free

@@ -1,7 +1,7 @@
 """Event loops of the replay: rigid jobs on one pool of processors, wholly compiled.
 
-At one instant first all completions happen, then all arrivals in queue order, then exactly one scheduling pass. A job
-of zero run time ends at the instant it starts and so causes one more pass at that instant.
+At one instant first all completions happen, then all arrivals in queue order, then exactly one scheduling
+pass. A job of zero run time ends at the instant it starts and so causes one more pass at that instant.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from simulator.scheduling.profile import add_to_profile, advance_profile, compre
 
 
 @kernel
-def _push(end_s: NDArray[np.float64], job: NDArray[np.int64], size: int, new_end_s: float, new_job: int) -> None:
+def _push(
+    end_s: NDArray[np.float64], job: NDArray[np.int64], size: int, new_end_s: float, new_job: int
+) -> None:
     """Add a completion to the heap ``end_s[:size], job[:size]`` (earliest on top)."""
     i = size
     while i > 0:
@@ -32,7 +34,7 @@ def _push(end_s: NDArray[np.float64], job: NDArray[np.int64], size: int, new_end
 @kernel
 def _pop(end_s: NDArray[np.float64], job: NDArray[np.int64], size: int) -> int:
     """Take the earliest completion off the heap of ``size`` entries; return its job."""
-    top = job[0]
+    top = int(job[0])
     last_end_s = end_s[size - 1]
     last_job = job[size - 1]
     size -= 1
@@ -190,7 +192,7 @@ def replay_queue(
             queue_nodes[arrived] = nodes[arrived]
             queue_requested_s[arrived] = requested_s[arrived]
             arrived += 1
-        if head == arrived or queue_nodes[head] > free and (free == 0 or not is_easy):
+        if head == arrived or (queue_nodes[head] > free and (free == 0 or not is_easy)):
             continue  # the pass would start nothing
 
         if is_easy:
@@ -253,10 +255,10 @@ def replay_conservative(
 
     Notes
     -----
-    One pass: if a job of this instant ended before its estimate, the queue is compressed; then every arrival of this
-    instant gets the earliest place that moves no other; then all jobs whose guarantee is now start. Compression
-    places a job while jobs behind it still hold their old places, so a guarantee can outlast the end it was
-    anchored to: a guarantee that falls due is therefore an event of its own.
+    One pass: if a job of this instant ended before its estimate, the queue is compressed; then every
+    arrival of this instant gets the earliest place that moves no other; then all jobs whose guarantee is
+    now start. Compression places a job while jobs behind it still hold their old places, so a guarantee can
+    outlast the end it was anchored to: a guarantee that falls due is therefore an event of its own.
     """
     n = submit_s.shape[0]
     times_s = np.empty(2 * n + 4, dtype=np.float64)

@@ -1,9 +1,10 @@
-"""The availability profile: free nodes over future time, by which conservative backfilling gives its guarantees.
+"""The availability profile: free nodes over future time, on which conservative backfilling rests.
 
-A profile is a pair of arrays and a count. ``free[i]`` nodes are free from ``times_s[i]`` until ``times_s[i + 1]``, the
-last entry for ever. ``times_s[0]`` is the present; times ascend strictly; neighbours differ in ``free``. The arrays
-are the caller's, longer than the count, and modified in place; every function that changes them returns the new
-count. Each reservation adds at most two entries, so ``2 * jobs + 2`` entries always suffice.
+A profile is a pair of arrays and a count. ``free[i]`` nodes are free from ``times_s[i]`` until ``times_s[i
++ 1]``, the last entry for ever. ``times_s[0]`` is the present; times ascend strictly; neighbours differ in
+``free``. The arrays are the caller's, longer than the count, and modified in place; every function that
+changes them returns the new count. Each reservation adds at most two entries, so ``2 * jobs + 2`` entries
+always suffice.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def earliest_start_s(
         if free[i] < nodes:
             start = i + 1
         elif i + 1 == count or times_s[i + 1] >= times_s[start] + length_s:
-            return times_s[start]
+            return float(times_s[start])
         i += 1
     return np.inf
 
@@ -112,7 +113,7 @@ def add_to_profile(
     end_s: float,
     nodes: int,
 ) -> int:
-    """Give back ``nodes`` nodes between two times, or take them when ``nodes`` is negative; return the new count.
+    """Give back nodes between two times, or take them when ``nodes`` is negative; return the new count.
 
     Parameters
     ----------
@@ -159,8 +160,8 @@ def compress(
 
     Notes
     -----
-    One sweep in queue order. Each job is taken out alone and put back at its earliest place; all others, before
-    and after it in the queue, keep theirs meanwhile.
+    One sweep in queue order. Each job is taken out alone and put back at its earliest place; all others,
+    before and after it in the queue, keep theirs meanwhile.
 
     References
     ----------
@@ -169,7 +170,7 @@ def compress(
     for i in range(queue_nodes.shape[0]):
         nodes = queue_nodes[i]
         length_s = queue_requested_s[i]
-        # MUST HOLD: never later than its guarantee. Its old place has just been made free, so it is a candidate.
+        # MUST HOLD: never later than its guarantee. Its old place has just been freed, so it is a candidate.
         count = add_to_profile(times_s, free, count, guarantee_s[i], guarantee_s[i] + length_s, nodes)
         guarantee_s[i] = earliest_start_s(times_s, free, count, nodes, length_s)
         count = add_to_profile(times_s, free, count, guarantee_s[i], guarantee_s[i] + length_s, -nodes)

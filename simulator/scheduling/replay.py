@@ -1,4 +1,4 @@
-"""Replay of rigid jobs on one pool of processors: who starts when, under FIFO, EASY or conservative backfilling."""
+"""Replay of rigid jobs on one pool of processors: who starts when under which queueing discipline."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def replay(jobs: pd.DataFrame, processors: int, policy: str = "easy") -> pd.Data
     ----------
     jobs : DataFrame
         One row per job, in any order: ``job`` (any label), ``submit_s`` and ``run_s`` (s, 0 or more),
-        ``processors`` (1 to the machine's), ``requested_s`` (run-time estimate, s, 0 or more; infinite for none).
+        ``processors`` (1 to the machine's), ``requested_s`` (run-time estimate, s, 0 or more; infinite for
+        none).
     processors : int
         Size of the machine; any free processors will do.
     policy : {"fifo", "easy", "conservative"}
@@ -38,19 +39,22 @@ def replay(jobs: pd.DataFrame, processors: int, policy: str = "easy") -> pd.Data
     Returns
     -------
     DataFrame
-        ``job``, ``submit_s``, ``start_s``, ``end_s`` (float64, s) in the order and with the index of the input.
+        ``job``, ``submit_s``, ``start_s``, ``end_s`` (float64, s) in the order and with the index of the
+        input.
 
     Raises
     ------
     InputError
-        A column is missing, a value is not a number, missing, negative or above 1e12 s, a job is larger than the
-        machine, the policy is unknown, or conservative backfilling meets a job without an estimate or longer than it.
+        A column is missing, a value is not a number, missing, negative or above 1e12 s, a job is larger
+        than the machine, the policy is unknown, or conservative backfilling meets a job without an estimate
+        or longer than it.
 
     Notes
     -----
-    Jobs queue by (``submit_s``, row). At one instant first all completions, then all arrivals, then one scheduling
-    pass. Exact for whole seconds. The semantics of the policies are in docs/scheduling-semantics.md; the passes are
-    those of `simulator.scheduling.backfill` and `simulator.scheduling.profile`.
+    Jobs queue by (``submit_s``, row). At one instant first all completions, then all arrivals, then one
+    scheduling pass. Exact for whole seconds. The semantics of the policies are in
+    docs/scheduling-semantics.md; the passes are those of `simulator.scheduling.backfill` and
+    `simulator.scheduling.profile`.
 
     Examples
     --------
@@ -81,7 +85,12 @@ def replay(jobs: pd.DataFrame, processors: int, policy: str = "easy") -> pd.Data
         replay_queue(*columns, machine, policy == "easy", sorted_start_s)
     start_s = np.empty(len(order), dtype=np.float64)
     start_s[order] = sorted_start_s
-    result = {"job": jobs["job"].to_numpy(), "submit_s": submit_s, "start_s": start_s, "end_s": start_s + run_s}
+    result = {
+        "job": jobs["job"].to_numpy(),
+        "submit_s": submit_s,
+        "start_s": start_s,
+        "end_s": start_s + run_s,
+    }
     return pd.DataFrame(result, index=jobs.index)
 
 
@@ -166,7 +175,9 @@ def _bad_value(jobs: pd.DataFrame, column: str, row: int, problem: str, allowed:
     return InputError(f"{problem} ({label})", key=f"jobs.{column}", found=text, allowed=allowed)
 
 
-def _refuse_first(jobs: pd.DataFrame, column: str, is_bad: NDArray[np.bool_], problem: str, allowed: str) -> None:
+def _refuse_first(
+    jobs: pd.DataFrame, column: str, is_bad: NDArray[np.bool_], problem: str, allowed: str
+) -> None:
     if is_bad.any():
         raise _bad_value(jobs, column, int(np.argmax(is_bad)), problem, allowed)
 
@@ -195,7 +206,9 @@ def _demands(jobs: pd.DataFrame, processors: int) -> NDArray[np.int64]:
     return values.astype(np.int64)
 
 
-def _check_estimates(jobs: pd.DataFrame, run_s: NDArray[np.float64], requested_s: NDArray[np.float64]) -> None:
+def _check_estimates(
+    jobs: pd.DataFrame, run_s: NDArray[np.float64], requested_s: NDArray[np.float64]
+) -> None:
     """Refuse estimates that a guarantee cannot rest on."""
     is_open = ~np.isfinite(requested_s) | (requested_s <= 0)
     allowed = "under conservative backfilling a positive, finite estimate"

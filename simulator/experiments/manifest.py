@@ -1,0 +1,144 @@
+"""What a results folder says about itself: how it was made, from what, and what a report needs beyond tables."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simulator.accounting.columns import METRICS
+from simulator.errors import InputError
+from simulator.experiments.store import FORMAT
+
+if TYPE_CHECKING:
+    from simulator.scenario.resolved import Scenario
+
+_PACKAGES = ("numpy", "numba", "simpy", "scipy", "pandas", "pyarrow", "pydantic")
+
+
+def version() -> str:
+    """Return the version of the simulator."""
+    return importlib.metadata.version("simulator")
+
+
+def study_sha256(scenario: Scenario) -> str:
+    """Return the hash of what is simulated: the resolved scenario and the contents of the traces it replays."""
+    digest = hashlib.sha256(scenario.sha256.encode())
+    for path in sorted({spec.workload.trace.path for spec in scenario.specs.values() if spec.workload.trace}):
+        try:
+            with Path(path).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise InputError(
+                "cannot read the trace", key="workload.trace.path", found=f"{path} ({error.strerror})"
+            ) from None
+    return digest.hexdigest()
+
+
+def manifest(scenario: Scenario, facts: Mapping[str, Any], started: datetime) -> dict[str, Any]:
+    """Return the manifest of a study.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    facts : mapping
+        What only the study knows: ``seed``, ``replications``, ``keep``, ``scenario_sha256``, ``wall_s`` and such.
+    started : datetime
+        When it began, UTC.
+    """
+    return {
+        "format": FORMAT,
+        "simulator": version(),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "scenario_name": scenario.name,
+        "variants": list(scenario.variants),
+        "baseline": scenario.variants[0],
+        **facts,
+        "started_utc": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "host": {"platform": platform.platform(), "machine": platform.machine(), "cpu_count": os.cpu_count()},
+    }
+
+
+def now_utc() -> datetime:
+    """Return the present instant, for the manifest only; nothing simulated may depend on it."""
+    return datetime.now(UTC)
+
+
+def report_facts(scenario: Scenario) -> dict[str, Any]:
+    """Return what ``report.json`` holds: all that a report needs and no table says."""
+    first = scenario.variant(scenario.variants[0])
+    answer = first.report.answer
+    metrics = {metric.name: metric for metric in METRICS}
+    return {
+        "name": scenario.name,
+        "question": scenario.question,
+        "answer_metric": answer.metric,
+        "answer_goal": answer.goal or metrics[answer.metric].goal,
+        "assumptions": [asdict(assumption) for assumption in scenario.assumptions],
+        "published": [
+            {
+                "metric": row.metric,
+                "variant": row.variant,
+                "value": row.value,
+                "unit": metrics[row.metric].unit,
+                "kind": row.kind,
+                "source": row.source,
+                "tolerance": row.tolerance,
+                "bound": row.bound,
+            }
+            for row in scenario.published
+        ],
+        "presets": [{"kind": kind, "name": name} for kind, name in scenario.presets],
+        "metrics_shown": list(first.report.metrics) or list(metrics),
+        "per_class_published": [
+            {"class": row.class_, "count": row.count} for row in first.report.published_classes
+        ],
+        "horizon_s": first.horizon,
+        "gpus": first.cluster.nodes * first.cluster.node.gpus,
+        "nodes": first.cluster.nodes,
+    }
+
+
+def json_bytes(content: Mapping[str, Any]) -> bytes:
+    """Return a mapping as indented JSON."""
+    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def yaml_bytes(document: Mapping[str, Any]) -> bytes:
+    """Return plain data as YAML 1.2: block mappings and lists, every scalar as JSON writes it.
+
+    JSON scalars mean the same in YAML 1.2, so text that looks like a number stays text and numbers keep every digit.
+    """
+    return "".join(f"{line}\n" for line in _block(document, 0)).encode()
+
+
+def _block(node: Mapping[str, Any] | list[Any], depth: int) -> Iterator[str]:
+    pairs = (
+        [(f"{_scalar(key)}:", value) for key, value in node.items()]
+        if isinstance(node, Mapping)
+        else [("-", value) for value in node]
+    )
+    indent = "  " * depth
+    for label, value in pairs:
+        if isinstance(value, Mapping | list) and value:
+            yield f"{indent}{label}"
+            yield from _block(value, depth + 1)
+        else:
+            yield f"{indent}{label} {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
+
+
+def _scalar(key: str) -> str:
+    return key if key.isidentifier() and key.lower() not in _RESERVED else json.dumps(key, ensure_ascii=False)
+
+
+_RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}

@@ -1,0 +1,107 @@
+"""One replication of one variant: a pure function of (scenario, seed, variant, replication)."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from simulator.accounting.outcome import Outcome
+from simulator.engine.world import World
+from simulator.errors import InputError, SimulatorError
+from simulator.experiments.records import Task, encode
+
+if TYPE_CHECKING:
+    from simulator.scenario.schema import Scenario
+
+POLICY_FAMILIES = ("scheduling", "placement", "recovery", "checkpointing")
+"""Families of policies that can be handed over as objects."""
+
+
+@dataclass(frozen=True)
+class Replicator:
+    """Runs any replication of a scenario; sent to each worker once.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What to simulate.
+    seed : int
+        Seed of the study.
+    keep : {"first", "all"}
+        Whether jobs, incidents and series are kept of replication 0 only or of all.
+    """
+
+    scenario: Scenario
+    seed: int
+    keep: str
+
+    def __call__(self, task: Task) -> bytes:
+        """Return the record of a replication; an error says which replication failed."""
+        try:
+            return encode(task, simulate(self.scenario, task.variant, self.seed, task.replication), self.keep)
+        except SimulatorError as error:
+            error.add_note(str(task))
+            raise
+
+
+def simulate(
+    scenario: Scenario,
+    variant: str,
+    seed: int,
+    replication: int,
+    policies: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Return the outcome of one replication of one variant.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    variant : str
+        Name of one of its variants.
+    seed, replication : int
+        Key of all random streams.
+    policies : mapping of str to policy, optional
+        Objects that replace the variant's policies, by family: ``scheduling``, ``placement``, ``recovery`` (of every
+        job) and ``checkpointing`` (of every tier of every job).
+
+    Raises
+    ------
+    InputError
+        For an unknown family.
+    """
+    from simulator.engine import run
+    from simulator.scenario.assembly import assemble
+
+    world = assemble(scenario, variant, seed, replication)
+    return run(with_policies(world, policies) if policies else world)
+
+
+def with_policies(world: World, policies: Mapping[str, Any]) -> World:
+    """Return the world with some of its policies replaced by other objects."""
+    for family in policies:
+        if family not in POLICY_FAMILIES:
+            close = difflib.get_close_matches(family, POLICY_FAMILIES, n=1)
+            raise InputError(
+                "unknown family of policies",
+                key="policies",
+                found=repr(family),
+                allowed=", ".join(POLICY_FAMILIES),
+                nearest=close[0] if close else None,
+            )
+    own = {family: policies[family] for family in ("scheduling", "placement") if family in policies}
+    profiles = tuple(
+        dataclasses.replace(
+            profile,
+            recovery=policies.get("recovery", profile.recovery),
+            checkpointing=(
+                (policies["checkpointing"],) * len(profile.tiers)
+                if "checkpointing" in policies
+                else profile.checkpointing
+            ),
+        )
+        for profile in world.profiles
+    )
+    return dataclasses.replace(world, profiles=profiles, **own)

@@ -1,0 +1,141 @@
+"""One self-contained HTML page for people who were not there: nothing is loaded, everything is escaped."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from simulator.report.numbers import MISSING, duration, number, plain
+from simulator.report.plots import Missing, Plot
+from simulator.report.results import Results
+from simulator.report.tables import (
+    KIND_WORDS,
+    Table,
+    assumptions_table,
+    dictionary_tables,
+    differences_table,
+    ledger_table,
+    published_table,
+    study_answer,
+    summary_table,
+)
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_WIDE = 5
+
+
+def report_page(results: Results, plots: Sequence[tuple[Plot, bytes]], missing: Sequence[Missing]) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    results : Results
+    plots : sequence of (Plot, bytes)
+        Figures in order, each with its SVG.
+    missing : sequence of Missing
+        Figures that could not be drawn; the page says why.
+    """
+    # MUST HOLD: autoescape is on for every template, since names, questions and sources come from scenario files.
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["breakable"] = breakable
+    summary = summary_table(results, variants_as_rows=len(results.variants) > _WIDE)
+    tables = {
+        "summary": summary,
+        "differences": differences_table(results),
+        "ledger": _upright_ledger(results),
+        "published": published_table(results),
+        "assumptions": assumptions_table(results),
+    }
+    return environment.get_template("report.html.j2").render(
+        title=plain(results.facts.get("name") or "Study"),
+        question=plain(results.facts.get("question") or MISSING),
+        answer=study_answer(results),
+        facts=_key_facts(results),
+        tables=tables,
+        kinds=KIND_WORDS,
+        has_published=bool(tables["published"].rows),
+        figures={plot.name: {"plot": plot, "source": _embedded(svg)} for plot, svg in plots},
+        missing=missing,
+        provenance=_provenance(results.manifest),
+        presets=[(plain(p.get("kind", "")), plain(p.get("name", ""))) for p in results.facts.get("presets") or []],
+        command=_command(results.manifest),
+        dictionary=dictionary_tables(),
+    )
+
+
+def breakable(text: str) -> Markup:
+    """Return escaped text in which a browser may break a line after an underscore, a slash or a dot inside a word."""
+    pieces = re.split(r"(?<=[_/.])(?=[^\W\d_])", text)
+    return Markup("<wbr>").join(escape(piece) for piece in pieces)
+
+
+def _embedded(svg: bytes) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
+
+
+def _upright_ledger(results: Results) -> Table:
+    """Return the ledger with variants as rows where they would not fit side by side."""
+    table = ledger_table(results)
+    if len(table.headers) - 2 <= _WIDE:
+        return table
+    columns = list(zip(*table.rows, strict=True))
+    headers = ("variant", *columns[0])
+    rows = tuple((name, *cells) for name, cells in zip(table.headers[2:], columns[2:], strict=True))
+    note = f"{table.note.replace('columns add', 'rows add')} " + "; ".join(
+        f"{bucket}: {meaning}" for bucket, meaning in zip(columns[0], columns[1], strict=True)
+    )
+    return Table(table.title, headers, rows, frozenset(range(1, len(headers))), f"{note}.")
+
+
+def _key_facts(results: Results) -> list[tuple[str, str]]:
+    facts: list[tuple[str, str]] = []
+    for key, label in (("gpus", "GPUs"), ("nodes", "Nodes")):
+        if isinstance(results.facts.get(key), int | float):
+            facts.append((label, f"{results.facts[key]:,}"))
+    if isinstance(results.facts.get("horizon_s"), int | float):
+        facts.append(("Simulated time", duration(float(results.facts["horizon_s"]))))
+    facts.append(("Variants", f"{len(results.variants):,}"))
+    facts.append(("Replications", f"{results.replications:,} each"))
+    return facts
+
+
+def _command(manifest: Mapping[str, Any]) -> str:
+    command = manifest.get("command") or []
+    return plain(shlex.join(str(word) for word in command))
+
+
+def _provenance(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    host = manifest.get("host") or {}
+    rows = [
+        ("Scenario", manifest.get("scenario_name")),
+        ("Scenario SHA-256", manifest.get("scenario_sha256")),
+        ("Seed", manifest.get("seed")),
+        ("Replications", manifest.get("replications")),
+        ("Simulator", manifest.get("simulator")),
+        ("Python", manifest.get("python")),
+        ("Packages", ", ".join(f"{k} {v}" for k, v in (manifest.get("packages") or {}).items())),
+        ("Started (UTC)", manifest.get("started_utc")),
+        ("Wall time", _wall_time(manifest)),
+        ("Workers", manifest.get("workers")),
+        ("Host", ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in host.items())),
+    ]
+    return [(label, plain(value)) for label, value in rows if value not in (None, "")]
+
+
+def _wall_time(manifest: Mapping[str, Any]) -> str | None:
+    seconds = manifest.get("wall_s")
+    return f"{number(float(seconds), 3)} s" if isinstance(seconds, int | float) else None

@@ -1,0 +1,78 @@
+"""The goodput ledger: where the GPU time of each variant goes."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from simulator.report.numbers import percent, plain
+from simulator.report.plots.common import ROW_INCHES, Missing, Plot, count_of, name_rows, stacked_rows
+from simulator.report.results import Results
+from simulator.report.style import BUCKET_LOOK, PaperFigure, clean_value_axis, footnote, paper
+from simulator.report.tables import ledger_shares
+
+NAME, HEADING = "ledger", "Where the GPU time goes"
+_CROWDED = 0.5
+_VISIBLE = 5e-5
+
+
+def ledger_plot(results: Results) -> Plot | Missing:
+    """Return stacked bars of the share of GPU time per variant, and below them a zoom into what is not productive."""
+    shares = ledger_shares(results)
+    if shares.empty:
+        return Missing(NAME, HEADING, "the results hold no ledger")
+    shares = shares.loc[:, shares.max() > _VISIBLE]
+    zoomed, left_out = _zoom(shares)
+    sample = count_of(results.replications, "replication")
+    with paper():
+        figure = _drawn(shares, zoomed, left_out)
+        footnote(figure, f"Share of the machine's GPU time, {sample} of each variant together.")
+    productive = shares.get("productive", pd.Series(0.0, index=shares.index))
+    parts = "; ".join(f"{plain(name)} {percent(value, 1)}" for name, value in productive.items())
+    return Plot(
+        NAME,
+        HEADING,
+        "Every GPU-second of the machine lands in exactly one bucket. Top: all GPU time. Bottom: everything except "
+        f"{' and '.join(left_out)}, enlarged. Shares in percent of GPU time, {sample} of each variant together."
+        if not zoomed.empty
+        else f"Every GPU-second of the machine lands in exactly one bucket. Shares in percent, {sample} of each variant.",
+        f"Stacked bars of the goodput ledger by variant. Productive share: {parts}.",
+        figure,
+    )
+
+
+def _zoom(shares: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out productive, and further the largest buckets while they would still crowd out the small ones."""
+    left_out = [name for name in ("productive",) if name in shares]
+    rest = shares.drop(columns=left_out)
+    while rest.shape[1] > 1 and rest.sum(axis=1).max() > _CROWDED:
+        largest = str(rest.mean().idxmax())
+        left_out.append(largest.replace("_", " "))
+        rest = rest.drop(columns=largest)
+    return rest, left_out
+
+
+def _drawn(shares: pd.DataFrame, zoomed: pd.DataFrame, left_out: list[str]) -> PaperFigure:
+    panels = 1 if zoomed.empty else 2
+    legend_rows = -(-shares.shape[1] // 4)
+    figure = PaperFigure(panels * (0.75 + ROW_INCHES * len(shares)) + 0.2 * legend_rows + 0.45)
+    top, *below = figure.subplots(panels, 1, squeeze=False)[:, 0]
+    stacked_rows(top, shares, BUCKET_LOOK)
+    _finish(top, list(shares.index), "all GPU time (%)", 1.0)
+    if below:
+        stacked_rows(below[0], zoomed, BUCKET_LOOK)
+        totals = zoomed.sum(axis=1)
+        for row, total in enumerate(totals):
+            below[0].annotate(percent(total, 2), (total, row), (3, 0), textcoords="offset points", va="center", fontsize=8)
+        _finish(below[0], list(shares.index), f"all except {' and '.join(left_out)} (%)", float(totals.max()) * 1.17)
+    handles, labels = top.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=4)
+    return figure
+
+
+def _finish(axes: Axes, names: list[str], label: str, end: float) -> None:
+    name_rows(axes, names)
+    axes.set_xlim(0, end)
+    axes.xaxis.set_major_formatter(lambda share, _place: f"{share * 100:.10g}")
+    axes.set_xlabel(label)
+    clean_value_axis(axes)

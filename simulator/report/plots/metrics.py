@@ -1,0 +1,204 @@
+"""Metrics by variant: mean, 95 % interval and the replications behind them; differences from the baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from simulator.report.numbers import metric_heading, metric_title, number, plain, shown_factor
+from simulator.report.plots.common import ROW_INCHES, Missing, Plot, count_of, name_rows
+from simulator.report.results import Results
+from simulator.report.style import FAINT, Look, PaperFigure, clean_value_axis, footnote, paper, variant_looks
+
+_POINTS_AS_SHAPES = 1500
+
+
+class StudyTables(Protocol):
+    """Anything with the tables of a study: a results folder that was read, or a study in memory."""
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """Long table of statistics, columns as in ``summary.csv``."""
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """One row for each variant and replication, one column for each metric."""
+
+
+def plot_metric(study: StudyTables, metric: str) -> PaperFigure:
+    """Return one metric by variant: dot and 95 % interval, replications as faint points.
+
+    Parameters
+    ----------
+    study : StudyTables
+        Tables of a study; variants stand in the order of ``runs``.
+    metric : str
+        Name of the metric, as in the data dictionary.
+
+    Raises
+    ------
+    KeyError
+        The study has no such metric.
+    """
+    if metric not in study.runs.columns:
+        raise KeyError(metric)
+    variants = [str(name) for name in study.runs["variant"].drop_duplicates()]
+    with paper():
+        figure = PaperFigure(1.0 + ROW_INCHES * 1.15 * len(variants))
+        axes = figure.subplots()
+        _metric_panel(axes, study, metric, variants)
+        footnote(figure, _footnote(study, metric))
+    return figure
+
+
+def answer_plot(results: Results) -> Plot | Missing:
+    """Return the metric that answers the question by variant, and its paired differences from the baseline."""
+    metric = results.facts.get("answer_metric")
+    name, heading = "answer", "The answer"
+    if not metric:
+        return Missing(name, heading, "the scenario names no metric that answers its question")
+    heading = f"The answer: {metric_title(metric)}"
+    if metric not in results.runs or not results.runs[metric].notna().any():
+        return Missing(name, heading, f"{metric_title(metric)} has no value in any replication")
+    others = [v for v in results.variants if v != results.baseline]
+    differences = _differences(results, metric, others)
+    has_second = bool(others) and differences["mean_difference"].notna().any()
+    with paper():
+        rows = len(results.variants) + (len(others) + 2 if has_second else 0)
+        figure = PaperFigure(1.05 + ROW_INCHES * 1.15 * rows)
+        ratios = [len(results.variants) + 0.6, len(others) + 0.6] if has_second else [1.0]
+        panels = figure.subplots(len(ratios), 1, squeeze=False, height_ratios=ratios)[:, 0]
+        _metric_panel(panels[0], results, metric, results.variants)
+        if has_second:
+            _difference_panel(panels[1], results, metric, differences)
+        footnote(figure, _footnote(results, metric))
+    return Plot(name, heading, _answer_caption(results, metric, has_second), _alternative(results, metric), figure)
+
+
+def overview_plot(results: Results) -> Plot | Missing:
+    """Return small panels of every other metric shown, by variant."""
+    name, heading = "metrics", "Other metrics"
+    metrics = [m for m in results.metrics_shown if m != results.facts.get("answer_metric") and m in results.runs]
+    if not metrics:
+        return Missing(name, heading, "no other metric has a value")
+    columns = min(2, len(metrics))
+    lines = -(-len(metrics) // columns)
+    with paper():
+        figure = PaperFigure(0.5 + lines * (0.62 + ROW_INCHES * len(results.variants)))
+        grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
+        for place, axes in enumerate(grid.flat):
+            if place >= len(metrics):
+                axes.remove()
+                continue
+            _metric_panel(axes, results, metrics[place], results.variants, width=15)
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
+        footnote(figure, _footnote(results, None))
+    sample = count_of(results.replications, "replication")
+    return Plot(
+        name,
+        heading,
+        f"Mean and 95 % interval (Student t) of each metric; faint points are the {sample}. "
+        "Axes do not start at zero.",
+        "Means by variant. " + " ".join(_alternative(results, metric) for metric in metrics),
+        figure,
+    )
+
+
+def _metric_panel(axes: Axes, study: StudyTables, metric: str, variants: Sequence[str], width: int = 18) -> None:
+    factor = shown_factor(metric)
+    looks = variant_looks(variants)
+    rows = study.summary[study.summary["metric"] == metric].set_index("variant")
+    as_image = len(study.runs) > _POINTS_AS_SHAPES
+    for row, name in enumerate(variants):
+        values = study.runs.loc[study.runs["variant"] == name, metric].to_numpy(dtype=float) * factor
+        _replication_points(axes, values, row, looks[name], as_image)
+        if name in rows.index:
+            entry = rows.loc[name]
+            _estimate(axes, float(entry["mean"]), float(entry["ci_low"]), float(entry["ci_high"]), row, looks[name], factor)
+    name_rows(axes, variants, width)
+    axes.set_xlabel(metric_heading(metric))
+    axes.margins(x=0.06)
+    clean_value_axis(axes)
+
+
+def _replication_points(axes: Axes, values: np.ndarray, row: int, look: Look, as_image: bool) -> None:  # type: ignore[type-arg]
+    if values.size < 2:
+        return
+    # A fixed spread, not a random one, keeps the figure the same on every run: the golden ratio fills a strip evenly.
+    offsets = (np.arange(values.size) * 0.6180339887498949) % 1.0
+    axes.scatter(
+        values,
+        row + 0.12 + 0.24 * offsets,
+        s=7,
+        color=look.colour,
+        alpha=0.35 if values.size <= 100 else 0.18,
+        linewidths=0,
+        rasterized=as_image,
+    )
+
+
+def _estimate(axes: Axes, mean: float, low: float, high: float, row: int, look: Look, factor: float) -> None:
+    if not math.isfinite(mean):
+        axes.annotate("no value", (0.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=FAINT)
+        return
+    if math.isfinite(low):
+        axes.plot([low * factor, high * factor], [row - 0.1] * 2, color=look.colour, linewidth=2.6, solid_capstyle="butt")
+    axes.plot(mean * factor, row - 0.1, look.marker, color=look.colour, markersize=6.5, markeredgecolor="white", markeredgewidth=0.7)
+
+
+def _differences(results: Results, metric: str, others: Sequence[str]) -> pd.DataFrame:
+    rows = results.differences[results.differences["metric"] == metric]
+    return rows.set_index("variant").reindex(list(others))
+
+
+def _difference_panel(axes: Axes, results: Results, metric: str, differences: pd.DataFrame) -> None:
+    factor = shown_factor(metric)
+    looks = variant_looks(results.variants)
+    axes.axvline(0, color=FAINT, linewidth=1.0)
+    names = [str(name) for name in differences.index]
+    for row, name in enumerate(names):
+        entry = differences.loc[name]
+        numbers = (float(entry[key]) for key in ("mean_difference", "ci_low", "ci_high"))
+        _estimate(axes, *numbers, row + 0.1, looks[name], factor)
+    name_rows(axes, names)
+    axes.set_xlabel(f"{metric_heading(metric)}: difference from {_brief(results.baseline)}")
+    axes.margins(x=0.06)
+    clean_value_axis(axes)
+
+
+def _brief(name: str) -> str:
+    return plain(name) if len(plain(name)) <= 20 else "the first variant"
+
+
+def _footnote(study: StudyTables, metric: str | None) -> str:
+    runs = study.runs if metric is None else study.runs[study.runs[metric].notna()]
+    counts = runs.groupby("variant").size()
+    low, high = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
+    sample = count_of(high, "replication") if low == high else f"{low:,} to {high:,} replications"
+    if high < 2:
+        return f"Mark: value of the only replication ({sample}, no interval)."
+    return f"Mark: mean; bar: 95 % interval (Student t); faint: {sample}."
+
+
+def _answer_caption(results: Results, metric: str, has_second: bool) -> str:
+    sample = count_of(results.replications, "replication")
+    text = f"{metric_heading(metric)} by variant: mean, 95 % interval (Student t) and the {sample}."
+    if has_second:
+        text += (
+            f" Below: difference from {plain(results.baseline)}, paired over replications that share the same random "
+            "world; an interval that leaves out zero means that the variants differ."
+        )
+    return text
+
+
+def _alternative(results: Results, metric: str) -> str:
+    factor = shown_factor(metric)
+    means = results.statistic(metric)["mean"]
+    parts = "; ".join(f"{plain(name)} {number(float(means[name]) * factor)}" for name in results.variants)
+    return f"{metric_heading(metric)}: {parts}."

@@ -1,0 +1,187 @@
+"""GPUs that do no useful work over time, and how often how many nodes are out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from simulator.accounting.columns import BUCKETS
+from simulator.report.numbers import compact, number, plain, shortened
+from simulator.report.plots.common import Missing, Plot, count_of
+from simulator.report.results import Results
+from simulator.report.style import BUCKET_LOOK, FAINT, PaperFigure, clean_value_axis, edge_of, footnote, paper, variant_looks
+
+_BUSY = ("running", "productive")
+_MOST_PANELS = 8
+_MOST_SAMPLES = 400
+_LEVELS_SHOWN = 0.9999
+
+
+def states_plot(results: Results) -> Plot | Missing:
+    """Return one panel for each variant: GPUs that are not running by state, stacked, over time."""
+    name, heading = "states", "GPUs that are not running, over time"
+    series = results.table("series", ["time_s", "state", "gpus"])
+    series = series[(series["replication"] == series["replication"].min()) & ~series["state"].isin(_BUSY)]
+    if series.empty or series["time_s"].nunique() < 2:
+        return Missing(name, heading, "the results hold no samples over time (the scenario sets no `sample_every`)")
+    if not (series["gpus"] > 0).any():
+        return Missing(name, heading, "every GPU was running at every sample")
+    shown = [v for v in results.variants if v in set(series["variant"])][:_MOST_PANELS]
+    used = set(series.loc[series["gpus"] > 0, "state"])
+    states = [state for state in BUCKETS if state in used]
+    with paper():
+        figure, binned = _drawn(results, series, shown, states)
+    caption = (
+        "Number of GPUs in every state other than running, stacked, in replication "
+        f"{int(series['replication'].min())} of {results.replications}."
+    )
+    if binned > 1:
+        caption += f" Each step is the mean of {binned} samples."
+    if len(shown) < len(results.variants):
+        caption += f" The first {len(shown)} of {len(results.variants)} variants are shown."
+    wide = series.groupby(["variant", "state"])["gpus"].mean()
+    parts = " ".join(
+        f"{plain(v)}: " + ", ".join(f"{s.replace('_', ' ')} {number(float(wide.get((v, s), 0.0)), 3)}" for s in states) + "."
+        for v in shown
+    )
+    return Plot(name, heading, caption, f"Mean number of GPUs by state over the samples. {parts}", figure)
+
+
+def _drawn(results: Results, series: pd.DataFrame, shown: list[str], states: list[str]) -> tuple[PaperFigure, int]:
+    columns = 1 if len(shown) == 1 else 2
+    lines = -(-len(shown) // columns)
+    figure = PaperFigure(0.75 + lines * (1.45 if columns == 2 else 2.2) + 0.2 * -(-len(states) // 4))
+    grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+    unit, size = ("days", 86400.0) if series["time_s"].max() > 3 * 86400 else ("h", 3600.0)
+    binned = 1
+    for place, axes in enumerate(grid.flat):
+        if place >= len(shown):
+            axes.remove()
+            continue
+        one = series[series["variant"] == shown[place]]
+        wide = one.pivot_table(index="time_s", columns="state", values="gpus", aggfunc="sum", fill_value=0)
+        wide, binned = _thinned(wide.reindex(columns=states, fill_value=0))
+        _stack(axes, wide, size)
+        axes.set_title(shortened(plain(shown[place]), 30 if columns == 2 else 60), fontsize=9)
+        clean_value_axis(axes, "y")
+    for place in range(len(shown)):
+        if place + columns >= len(shown):
+            grid.flat[place].set_xlabel(f"simulated time ({unit})")
+            grid.flat[place].tick_params(labelbottom=True, length=3)
+    for line in grid:
+        line[0].set_ylabel("GPUs")
+    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
+    step = f"means of {binned} samples" if binned > 1 else "samples"
+    footnote(figure, f"One replication, no interval; {step} over time.")
+    return figure, binned
+
+
+def _thinned(wide: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Average runs of samples so that at most 400 remain; the first instant of a run stands for it."""
+    size = -(-len(wide) // _MOST_SAMPLES)
+    if size == 1:
+        return wide, 1
+    groups = np.arange(len(wide)) // size
+    means = wide.groupby(groups).mean()
+    means.index = wide.index[::size]
+    return means, size
+
+
+def _stack(axes: Axes, wide: pd.DataFrame, size: float) -> None:
+    times = wide.index.to_numpy(dtype=float) / size
+    bottom = np.zeros(len(wide))
+    for state in wide.columns:
+        top = bottom + wide[state].to_numpy(dtype=float)
+        look = BUCKET_LOOK[state]
+        axes.fill_between(
+            times,
+            bottom,
+            top,
+            step="post",
+            facecolor=look.colour,
+            hatch=look.hatch or None,
+            edgecolor=edge_of(look) if look.hatch else look.colour,
+            linewidth=0.0 if look.hatch else 0.3,
+            label=state.replace("_", " "),
+        )
+        bottom = top
+    axes.set_xlim(times[0], times[-1])
+    axes.set_ylim(bottom=0)
+
+
+def occupancy_plot(results: Results) -> Plot | Missing:
+    """Return the share of time in which more than k nodes are out of service, and replacements at work, by variant."""
+    name, heading = "occupancy", "How many nodes are out at once"
+    table = results.table("occupancy", ["quantity", "level", "time_s"])
+    panels = [
+        (quantity, label)
+        for quantity, label in (("nodes_out", "nodes out of service"), ("replacements", "replacements at work"))
+        if (table.loc[table["quantity"] == quantity, "level"] > 0).any()
+    ]
+    if not panels:
+        return Missing(name, heading, "no node was out of service")
+    sample = count_of(results.replications, "replication")
+    with paper():
+        figure = PaperFigure(2.7 + 0.2 * -(-len(results.variants) // 2))
+        grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+        for axes, (quantity, label) in zip(grid, panels, strict=True):
+            _exceedance(axes, table[table["quantity"] == quantity], results)
+            axes.set_xlabel(f"k {label}")
+        grid[0].set_ylabel("share of time with more than k")
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
+        footnote(figure, f"Simulated time after the warm-up, {sample} together; no interval. Grey line: 1 % of the time.")
+    return Plot(
+        name,
+        heading,
+        "Share of the time in which more than k nodes are out of service (and in which more than k replacements are at "
+        f"work), after the warm-up, {sample} together. Where a line crosses 1 %, k nodes are enough for 99 % of the time.",
+        "Lines of the share of time against the number of nodes out. " + _enough(table, results, panels),
+        figure,
+    )
+
+
+def exceedance(table: pd.DataFrame) -> pd.Series:
+    """Return the share of time with more than k, indexed by k = 0, 1, ... up to the highest level seen."""
+    time = table.groupby("level")["time_s"].sum()
+    time = time.reindex(range(int(time.index.max()) + 1), fill_value=0.0)
+    return 1.0 - time.cumsum() / time.sum()
+
+
+def _exceedance(axes: Axes, table: pd.DataFrame, results: Results) -> None:
+    end = 1
+    for name, look in variant_looks(results.variants).items():
+        one = table[table["variant"] == name]
+        if one.empty or not one["time_s"].sum() > 0:
+            continue
+        share = exceedance(one)
+        above = share[share > 1 - _LEVELS_SHOWN]
+        end = max(end, int(above.index.max()) + 2 if len(above) else 1)
+        share = share.clip(lower=1e-9)
+        axes.plot(
+            share.index,
+            share.to_numpy(),
+            drawstyle="steps-post",
+            color=look.colour,
+            linestyle=look.line,
+            label=shortened(plain(name), 34),
+        )
+    axes.axhline(0.01, color=FAINT, linewidth=0.7)
+    axes.set_yscale("log")
+    axes.set_ylim(1 - _LEVELS_SHOWN, 1.2)
+    axes.set_yticks([1, 0.1, 0.01, 0.001, 0.0001], ["100 %", "10 %", "1 %", "0.1 %", "0.01 %"])
+    axes.set_yticks([], minor=True)
+    axes.set_xlim(0, end)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(visible=True)
+
+
+def _enough(table: pd.DataFrame, results: Results, panels: list[tuple[str, str]]) -> str:
+    parts = []
+    for quantity, label in panels:
+        for name in results.variants:
+            one = table[(table["quantity"] == quantity) & (table["variant"] == name)]
+            if len(one):
+                share = exceedance(one)
+                parts.append(f"{plain(name)}: at most {compact(float((share > 0.01).sum()))} {label} for 99 % of the time.")
+    return " ".join(parts)

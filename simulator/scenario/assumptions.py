@@ -1,0 +1,109 @@
+"""Which guesses a scenario used: unverified numbers of its presets, and those its author declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from simulator.scenario import presets
+from simulator.scenario.presets import Evidence, shown
+from simulator.scenario.resolution import fault_sections, repair_name_of
+from simulator.scenario.schema import VariantSpec
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A guess that entered the results.
+
+    Parameters
+    ----------
+    key : str
+        Dotted key of the scenario, or the preset and the key inside it.
+    value : str
+        What was assumed.
+    source : str
+        The preset, or "scenario" for a guess of its author.
+    why : str
+        Why it is a guess, or what it leans on.
+    """
+
+    key: str
+    value: str
+    source: str
+    why: str
+
+
+def assumptions_of(spec: VariantSpec) -> tuple[Assumption, ...]:
+    """Return the unverified preset numbers that a variant uses, those it overrides left out."""
+    return (*_of_node(spec), *_of_faults(spec), *_of_repairs(spec))
+
+
+def declared_assumptions(spec: VariantSpec, document: object) -> tuple[Assumption, ...]:
+    """Return the guesses the scenario's author declares, with the values that stand in the file."""
+    return tuple(
+        Assumption(row.key, shown(_value_at(document, row.key)), "scenario", row.why)
+        for row in spec.report.assumptions
+    )
+
+
+def _value_at(document: object, key: str) -> object:
+    node = document
+    for part in key.split("."):
+        if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        elif isinstance(node, dict) and part in node:
+            node = node[part]
+        else:
+            return None
+    return node
+
+
+def _of_node(spec: VariantSpec) -> Iterator[Assumption]:
+    node = spec.cluster.node
+    if node.name not in presets.names("nodes"):
+        return
+    overridden = {"price"} if spec.cluster.price is not None else set()
+    for row in presets.preset("nodes", node.name).rows():
+        if row.is_assumption and row.path[0] not in ("facts", *overridden):
+            yield Assumption(".".join(row.path), row.shown_value, f"preset {node.name}", row.source)
+
+
+def _of_faults(spec: VariantSpec) -> Iterator[Assumption]:
+    mix = spec.faults.mix
+    if mix is None or mix.name not in presets.names("faults"):
+        return
+    given: dict[tuple[str, ...], Evidence] = {
+        row.path: row for row in presets.preset("faults", mix.name).rows()
+    }
+    users: dict[tuple[str, str, str], list[str]] = {}
+    for name in mix.classes:
+        for key in ("component", "rate", "clock", "stops_job", "takes_node_out", "detect", "localise"):
+            row = given.get(("classes", name, key), given.get(("defaults", key)))
+            if row is not None and row.is_assumption and not _is_overridden(spec, name, key):
+                users.setdefault((key, row.shown_value, row.source), []).append(name)
+    for (key, value, source), classes in users.items():
+        where = classes[0] if len(classes) == 1 else f"{len(classes)} classes"
+        yield Assumption(f"faults.{key} ({where})", value, f"preset {mix.name}", source)
+
+
+def _is_overridden(spec: VariantSpec, name: str, key: str) -> bool:
+    own = spec.faults.classes.get(name)
+    if own is not None and (key in own.model_fields_set or (key == "rate" and own.mtbf is not None)):
+        return True
+    return getattr(spec.faults, key, None) is not None if key in ("detect", "localise", "clock") else False
+
+
+def _of_repairs(spec: VariantSpec) -> Iterator[Assumption]:
+    used = {repair_name_of(spec, section) for section in fault_sections(spec.faults).values()}
+    for name in sorted(used - {None}, key=str):
+        if name not in presets.names("repairs"):
+            continue
+        own = spec.repairs.mixes.get(str(name))
+        changed = own.model_fields_set if own is not None else frozenset[str]()
+        rows = [row for row in presets.preset("repairs", str(name)).rows() if row.is_assumption]
+        rows = [row for row in rows if row.path[0] not in changed]
+        for tier in dict.fromkeys(row.path[:2] for row in rows):
+            group = [row for row in rows if row.path[:2] == tier]
+            value = ", ".join(f"{row.path[-1].replace('_', ' ')} {row.shown_value}" for row in group)
+            why = "; ".join(dict.fromkeys(row.source for row in group))
+            yield Assumption(f"repairs.{name}.{tier[-1]}", value, f"preset {name}", why)

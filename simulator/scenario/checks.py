@@ -1,0 +1,287 @@
+"""What a scenario must satisfy beyond the shape of its keys; each check names the key to blame."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from simulator.accounting.columns import METRICS
+from simulator.policies.registry import families
+from simulator.scenario.loading import nearest
+from simulator.scenario.policy_fields import PolicySection, keys_of
+from simulator.scenario.resolution import (
+    fault_sections,
+    repair_name_of,
+    repair_names,
+    repair_section,
+    unit_rate_per_s,
+)
+from simulator.scenario.schema import VariantSpec
+from simulator.scenario.schema_faults import FaultClassSection
+from simulator.scenario.schema_workload import CheckpointSection, JobSection
+
+KeyPath = tuple[str | int, ...]
+
+MAX_EVENTS = 1e8
+"""More faults than this in one replication are taken for a slip of a unit."""
+
+MAX_JOBS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """A broken rule: the key to blame and the parts of the message.
+
+    Parameters
+    ----------
+    path : tuple of str and int
+        Keys that lead to the value to blame.
+    problem, found, allowed, nearest : str
+        As in ``InputError``.
+    """
+
+    path: KeyPath
+    problem: str
+    found: str | None = None
+    allowed: str | None = None
+    nearest: str | None = None
+
+
+def complaints(spec: VariantSpec, variants: tuple[str, ...]) -> Iterator[Complaint]:
+    """Yield every broken rule of a variant, the most basic first.
+
+    Parameters
+    ----------
+    spec : VariantSpec
+        The variant.
+    variants : tuple of str
+        Names of all variants of the scenario.
+    """
+    yield from _machine(spec)
+    yield from _times(spec)
+    yield from _jobs(spec)
+    yield from _policies(spec)
+    yield from _faults(spec)
+    yield from _report(spec, variants)
+
+
+def _unknown(path: KeyPath, problem: str, word: str, choices: list[str]) -> Complaint:
+    allowed = ", ".join(choices) if choices else "none are defined here"
+    return Complaint(path, problem, repr(word), allowed, nearest(word, choices))
+
+
+def _machine(spec: VariantSpec) -> Iterator[Complaint]:
+    cluster = spec.cluster
+    if cluster.spares.count >= cluster.nodes:
+        found = f"{cluster.spares.count} spares of {cluster.nodes} nodes"
+        yield Complaint(
+            ("cluster", "spares", "count"), "no node is left to work", found, "fewer spares than nodes"
+        )
+    for kind in cluster.domains:
+        if kind in ("node", "GPU"):
+            yield Complaint(
+                ("cluster", "domains", kind), "this name is reserved", repr(kind), "rack, switch, ..."
+            )
+
+
+def _times(spec: VariantSpec) -> Iterator[Complaint]:
+    if spec.horizon is None:
+        return
+    for key in ("warm_up", "sample_every"):
+        value = getattr(spec, key)
+        if value is not None and value >= spec.horizon:
+            yield Complaint(
+                (key,), "must be shorter than the horizon", f"{value:g} s", f"less than {spec.horizon:g} s"
+            )
+
+
+def job_nodes(spec: VariantSpec, job: JobSection) -> int:
+    """Return the whole nodes a job holds."""
+    if job.gpus is not None:
+        return -(-job.gpus // spec.cluster.node.gpus)
+    if job.nodes == "all":
+        return spec.cluster.nodes - spec.cluster.spares.count
+    assert isinstance(job.nodes, int), "checked before"
+    return job.nodes
+
+
+def _jobs(spec: VariantSpec) -> Iterator[Complaint]:
+    jobs = spec.workload.jobs
+    if not jobs and spec.workload.trace is None:
+        yield Complaint(("workload",), "nothing runs", allowed="jobs, or trace")
+    if sum(job.copies for job in jobs) > MAX_JOBS:
+        yield Complaint(("workload", "jobs"), "too many jobs", allowed=f"at most {MAX_JOBS}, copies included")
+        return
+    names: Counter[str] = Counter()
+    for position, job in enumerate(jobs):
+        path: KeyPath = ("workload", "jobs", position)
+        own = job_names(job)
+        names.update(own)
+        if any(names[name] > 1 for name in own):
+            yield Complaint(
+                (*path, "name"), "this name is taken by another job", repr(job.name), "unique names"
+            )
+        yield from _size(spec, job, path)
+        if job.work is None and spec.horizon is None:
+            yield Complaint(
+                path, "a job without work runs to the horizon, and there is none", allowed="work or horizon"
+            )
+        if spec.horizon is not None and job.submit >= spec.horizon:
+            yield Complaint((*path, "submit"), "submitted after the horizon", f"{job.submit:g} s")
+        if job.checkpoint is not None:
+            yield from _tiers(job.checkpoint, (*path, "checkpoint"))
+    yield from _tiers(spec.checkpoint, ("checkpoint",))
+
+
+def job_names(job: JobSection) -> list[str]:
+    """Return the names of a job and its copies."""
+    return [job.name] if job.copies == 1 else [f"{job.name}-{copy}" for copy in range(job.copies)]
+
+
+def _size(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Complaint]:
+    if (job.nodes is None) == (job.gpus is None):
+        yield Complaint(path, "the size of a job is given once", allowed="nodes or gpus")
+        return
+    usable = spec.cluster.nodes - spec.cluster.spares.count
+    nodes = job_nodes(spec, job)
+    if nodes > usable:
+        key = "nodes" if job.gpus is None else "gpus"
+        without = f"{spec.cluster.nodes} nodes less {spec.cluster.spares.count} spares"
+        yield Complaint(
+            (*path, key),
+            "the job is larger than the machine",
+            f"{nodes} nodes",
+            f"at most {usable}: {without}",
+        )
+
+
+def _tiers(section: CheckpointSection, path: KeyPath) -> Iterator[Complaint]:
+    seen: set[str] = set()
+    for position, tier in enumerate(section.tiers):
+        if tier.name in seen:
+            yield Complaint((*path, "tiers", position, "name"), "two tiers share a name", repr(tier.name))
+        seen.add(tier.name)
+        yield from _own_keys("checkpointing", tier.interval, (*path, "tiers", position, "interval"))
+
+
+def _policies(spec: VariantSpec) -> Iterator[Complaint]:
+    yield from _own_keys("scheduling", spec.scheduling, ("scheduling",))
+    yield from _own_keys("placement", spec.placement, ("placement",))
+    yield from _own_keys("recovery", spec.recovery, ("recovery",))
+    for position, job in enumerate(spec.workload.jobs):
+        if job.recovery is not None:
+            yield from _own_keys("recovery", job.recovery, ("workload", "jobs", position, "recovery"))
+
+
+def _own_keys(family: str, section: PolicySection, path: KeyPath) -> Iterator[Complaint]:
+    own = list(keys_of(families()[family][section.chosen()]))
+    for key in section.own_keys():
+        if key not in own:
+            yield _unknown((*path, key), f"policy {section.chosen()!r} has no such key", key, own)
+
+
+def _faults(spec: VariantSpec) -> Iterator[Complaint]:
+    events_per_s = 0.0
+    for name, section in fault_sections(spec.faults).items():
+        found = list(_scope_and_rate(spec, name, section))
+        yield from found
+        yield from _repair(spec, name, section)
+        if not found:
+            events_per_s += unit_rate_per_s(spec, section) * spec.cluster.units_of(section.scope)
+    if spec.horizon is not None and events_per_s * spec.horizon > MAX_EVENTS:
+        events = f"{events_per_s * spec.horizon:.3g} faults expected before the horizon"
+        yield Complaint(("faults",), "the rates are absurdly high", events, f"at most {MAX_EVENTS:.0e}")
+
+
+def _class_path(spec: VariantSpec, name: str, *keys: str) -> KeyPath:
+    """Return the path of a key of a class where the scenario gives it, otherwise of the mix it comes from."""
+    own = spec.faults.classes.get(name)
+    if own is None or (keys and keys[0] not in own.model_fields_set):
+        mix = spec.faults.mix
+        if mix is not None and name in mix.classes:
+            return ("faults", "mix")
+        return ("faults", "classes", name)
+    return ("faults", "classes", name, *keys)
+
+
+def _scope_and_rate(spec: VariantSpec, name: str, section: FaultClassSection) -> Iterator[Complaint]:
+    domains = sorted(spec.cluster.domain_sizes)
+    if section.scope != "node" and section.scope not in domains:
+        path = _class_path(spec, name, "scope")
+        yield _unknown(path, f"class {name!r} has an unknown scope", section.scope, ["node", *domains])
+    rate = section.unit_rate
+    if rate is None:
+        yield Complaint(_class_path(spec, name), f"class {name!r} has no rate", allowed="rate or mtbf")
+    elif rate.population not in ("node", "GPU", *domains):
+        key = "rate" if section.mtbf is None else "mtbf"
+        path = _class_path(spec, name, key)
+        yield _unknown(
+            path, f"class {name!r} has an unknown population", rate.population, ["node", "GPU", *domains]
+        )
+    if not (section.stops_job or section.takes_node_out):
+        path = _class_path(spec, name, "stops_job")
+        yield Complaint(path, f"class {name!r} does nothing", allowed="stops_job, takes_node_out, or both")
+
+
+def _repair(spec: VariantSpec, name: str, section: FaultClassSection) -> Iterator[Complaint]:
+    if not section.takes_node_out:
+        if "repair" in section.model_fields_set and section.repair is not None:
+            path = _class_path(spec, name, "repair")
+            yield Complaint(
+                path, f"class {name!r} takes no node out, so nothing is repaired", repr(section.repair)
+            )
+        return
+    chosen = repair_name_of(spec, section)
+    path = ("repairs", "mix") if section.repair is None else _class_path(spec, name, "repair")
+    if chosen is None:
+        allowed = "repairs: {mix: operator_mix_assumed}, or a repair for the class"
+        yield Complaint(
+            ("repairs", "mix"), f"class {name!r} takes nodes out and has no repair mix", None, allowed
+        )
+    elif chosen not in repair_names(spec.repairs):
+        yield _unknown(path, "unknown repair mix", chosen, repair_names(spec.repairs))
+    else:
+        yield from _mix(spec, chosen)
+
+
+def _mix(spec: VariantSpec, name: str) -> Iterator[Complaint]:
+    section = repair_section(spec.repairs, name)
+    path: KeyPath = ("repairs", "mixes", name)
+    if not section.tiers:
+        yield Complaint(
+            path, "a repair mix needs tiers", allowed="tiers: {swap: {probability: 1, time: 24 h}}"
+        )
+        return
+    total = sum(tier.probability for tier in section.tiers.values())
+    if abs(total - 1.0) > 1e-9:
+        yield Complaint((*path, "tiers"), "the probabilities of the tiers must sum to 1", f"{total:.10g}")
+    if section.failure_probability >= 1.0:
+        yield Complaint((*path, "failure_probability"), "no repair would ever succeed", "1", "less than 1")
+    escapes = section.failure_probability > 0.0 and section.escape_probability > 0.0
+    if escapes and (section.recurrence is None or section.recurrence.mean == 0.0):
+        problem = "a missed fault must strike again after some time"
+        yield Complaint(
+            (*path, "recurrence"), problem, allowed='recurrence: "2 days", or escape_probability: 0'
+        )
+
+
+def _report(spec: VariantSpec, variants: tuple[str, ...]) -> Iterator[Complaint]:
+    metrics = [metric.name for metric in METRICS]
+    report = spec.report
+    named = [(("report", "answer", "metric"), report.answer.metric)]
+    named += [(("report", "published", i, "metric"), row.metric) for i, row in enumerate(report.published)]
+    named += [(("report", "metrics", i), metric) for i, metric in enumerate(report.metrics)]
+    for path, metric in named:
+        if metric not in metrics:
+            yield _unknown(path, "unknown metric", metric, metrics)
+    for position, row in enumerate(report.published):
+        if row.variant is not None and row.variant not in variants:
+            yield _unknown(
+                ("report", "published", position, "variant"), "unknown variant", row.variant, list(variants)
+            )
+    classes = list(fault_sections(spec.faults))
+    for position, known in enumerate(report.published_classes):
+        if known.class_ not in classes:
+            path = ("report", "published_classes", position, "class")
+            yield _unknown(path, "unknown fault class", known.class_, classes)

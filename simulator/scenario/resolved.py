@@ -1,0 +1,176 @@
+"""A scenario after loading: every variant validated, nothing left to look up."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from simulator.errors import InputError
+from simulator.scenario.assumptions import Assumption, assumptions_of, declared_assumptions
+from simulator.scenario.checking import explain
+from simulator.scenario.checks import Complaint, complaints
+from simulator.scenario.loading import Document, apply_set, nearest, read_document, variants_of
+from simulator.scenario.schema import PublishedSection, VariantSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """A study: one machine, one workload, several variants; validated, frozen, SI inside.
+
+    Parameters
+    ----------
+    name : str
+        Name of the scenario.
+    question : str
+        The planner's question.
+    seed, replications : int
+        Defaults of the study.
+    variants : tuple of str
+        Names in the order of the file; the first is the baseline.
+    document : dict
+        The resolved file as plain data (``extends`` followed, overrides applied), variants included.
+    specs : mapping of str to VariantSpec
+        The validated variants.
+    sha256 : str
+        Hash of the document; equal hashes mean equal scenarios.
+    """
+
+    name: str
+    question: str
+    seed: int
+    replications: int
+    variants: tuple[str, ...]
+    document: dict[str, Any]
+    specs: Mapping[str, VariantSpec]
+    sha256: str
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether two scenarios say the same."""
+        return isinstance(other, Scenario) and self.sha256 == other.sha256
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
+
+    @property
+    def baseline(self) -> str:
+        """Name of the first variant, against which the others are compared."""
+        return self.variants[0]
+
+    def variant(self, name: str) -> VariantSpec:
+        """Return one validated variant.
+
+        Raises
+        ------
+        InputError
+            If there is none of that name.
+        """
+        if name not in self.specs:
+            known = list(self.variants)
+            raise InputError(
+                "unknown variant", found=repr(name), allowed=", ".join(known), nearest=nearest(name, known)
+            )
+        return self.specs[name]
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """Every guess that entered any variant: the author's own first, then unverified numbers of presets."""
+        own = declared_assumptions(self.specs[self.baseline], self.document)
+        used = (assumption for spec in self.specs.values() for assumption in assumptions_of(spec))
+        return tuple(dict.fromkeys((*own, *used)))
+
+    @property
+    def published(self) -> tuple[PublishedSection, ...]:
+        """Published figures, each with the name of its variant."""
+        rows = self.specs[self.baseline].report.published
+        return tuple(row.model_copy(update={"variant": row.variant or self.baseline}) for row in rows)
+
+    @property
+    def presets(self) -> tuple[tuple[str, str], ...]:
+        """Presets in use, as (kind, name)."""
+        from simulator.scenario.presets import names
+        from simulator.scenario.resolution import fault_sections, repair_name_of
+
+        used: dict[tuple[str, str], None] = {}
+        for spec in self.specs.values():
+            used.setdefault(("nodes", spec.cluster.node.name))
+            if spec.faults.mix is not None:
+                used.setdefault(("faults", spec.faults.mix.name))
+            for section in fault_sections(spec.faults).values():
+                used.setdefault(("repairs", str(repair_name_of(spec, section))))
+        return tuple(pair for pair in used if pair[1] in names(pair[0]))  # type: ignore[arg-type]
+
+
+def load(
+    path: str | Path, overrides: Mapping[str, object] | None = None, settings: Sequence[str] = ()
+) -> Scenario:
+    """Read, check and resolve a scenario file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The scenario file.
+    overrides : mapping of str to object, optional
+        Dotted keys and their values, for example ``{"cluster.nodes": 512}``.
+    settings : sequence of str
+        The same as text, "cluster.nodes=512", as ``--set`` gives them; applied after ``overrides``.
+
+    Returns
+    -------
+    Scenario
+
+    Raises
+    ------
+    InputError
+        If the file, or any of its variants, is wrong.
+    """
+    changes = [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items()]
+    return resolve(apply_set(read_document(path), [*changes, *settings]))
+
+
+def resolve(document: Document) -> Scenario:
+    """Return the scenario a document describes.
+
+    Raises
+    ------
+    InputError
+        If any of its variants is wrong.
+    """
+    documents = variants_of(document)
+    names = tuple(documents)
+    specs = {name: _validated(documents[name], names) for name in names}
+    first = specs[names[0]]
+    text = json.dumps(document.data, sort_keys=False, allow_nan=False)
+    return Scenario(
+        name=first.name,
+        question=first.question,
+        seed=first.seed,
+        replications=first.replications,
+        variants=names,
+        document=document.data,
+        specs=specs,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+    )
+
+
+def _validated(document: Document, variants: tuple[str, ...]) -> VariantSpec:
+    try:
+        spec = VariantSpec.model_validate(document.data)
+    except ValidationError as error:
+        raise explain(error, document) from error
+    for complaint in complaints(spec, variants):
+        raise _blamed(complaint, document)
+    return spec
+
+
+def _blamed(complaint: Complaint, document: Document) -> InputError:
+    file, line = document.where(complaint.path)
+    key = ".".join(str(part) for part in complaint.path)
+    return InputError(
+        complaint.problem, file, line, key, complaint.found, complaint.allowed, complaint.nearest
+    )

@@ -1,0 +1,89 @@
+"""Sections of the scenario file that describe the machine."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, GetJsonSchemaHandler, ModelWrapValidatorHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from simulator.cluster.inventory import SpareKind
+from simulator.scenario import presets
+from simulator.scenario.quantities import Name, Price, Section
+
+MAX_NODES = 1_000_000
+
+Nodes = Annotated[int, Field(ge=1, le=MAX_NODES)]
+
+
+class NodeType(Section):
+    """A type of node: a preset by name, or a mapping."""
+
+    name: str = "inline"
+    """Name for reports."""
+    gpus: Annotated[int, Field(ge=1, le=1024)]
+    """GPUs per node."""
+    gpu: str = "GPU"
+    """GPU model, for reports."""
+    price: Price | None = None
+    """Price of one GPU, for example "2.95 USD/GPU/h"."""
+    domains: dict[Name, Nodes] = Field(default_factory=dict)
+    """Failure domains that come with the node type: nodes per domain."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _from_preset(cls, value: Any, handler: ModelWrapValidatorHandler[NodeType]) -> NodeType:
+        if isinstance(value, str):
+            found = presets.named("nodes", value)
+            return handler({"name": found.name, **found.body(without=("facts",))})
+        return handler(value)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Allow a preset's name besides the mapping."""
+        return {"anyOf": [{"type": "string", "enum": presets.names("nodes")}, handler(schema)]}
+
+
+class SparesSection(Section):
+    """Nodes kept free as replacements."""
+
+    count: Annotated[int, Field(ge=0, le=MAX_NODES)] = 0
+    """How many of the nodes are spares; they are part of cluster.nodes."""
+    kind: SpareKind = "warm"
+    """Readiness: hot (ranks run idle), warm (image and self-test done), cold (needs provisioning)."""
+
+
+class ClusterSection(Section):
+    """The machine."""
+
+    nodes: Nodes
+    """All nodes, spares included."""
+    node: NodeType
+    """Type of the nodes: a preset name such as h100_8gpu, or a mapping."""
+    price: Price | None = None
+    """Price of one GPU, overrides the node type's."""
+    domains: dict[Name, Nodes] = Field(default_factory=dict)
+    """Failure domains: kind -> nodes per domain; domain i holds the i-th run of that many nodes."""
+    spares: SparesSection = SparesSection()
+    """Nodes kept free as replacements."""
+
+    @property
+    def domain_sizes(self) -> dict[str, int]:
+        """Nodes per domain of every kind, those of the node type included."""
+        return {**self.node.domains, **self.domains}
+
+    @property
+    def price_usd_per_gpu_s(self) -> float | None:
+        """Price of one GPU for one second, None where none is given."""
+        return self.node.price if self.price is None else self.price
+
+    def units_of(self, scope: str) -> int:
+        """Return how many units of a scope there are: nodes, GPUs or domains of that kind."""
+        if scope == "node":
+            return self.nodes
+        if scope == "GPU":
+            return self.nodes * self.node.gpus
+        return -(-self.nodes // self.domain_sizes[scope])

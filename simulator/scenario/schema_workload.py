@@ -1,0 +1,182 @@
+"""Sections of the scenario file that describe jobs, checkpoints and recovery."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, GetJsonSchemaHandler, ModelWrapValidatorHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from simulator.policies.registry import families
+from simulator.scenario.policy_fields import PolicySection, policy_section
+from simulator.scenario.quantities import (
+    EXAMPLES,
+    Name,
+    PositiveSeconds,
+    Seconds,
+    Section,
+    refusal,
+    text_schema,
+)
+from simulator.scenario.quantities import read_quantity as _read
+from simulator.scenario.schema_machine import MAX_NODES, Nodes
+from simulator.workload.checkpoints import Reach
+
+
+class ReallocateSection(Section):
+    """Time to put the node list together again, by where the replacement comes from."""
+
+    same: Seconds = 0.0
+    """All nodes are still there."""
+    hot: Seconds = 0.0
+    """A hot spare."""
+    warm: Seconds = 0.0
+    """A warm spare."""
+    cold: Seconds = 0.0
+    """A cold spare."""
+    repaired: Seconds = 0.0
+    """A node back from repair, or an idle one."""
+    queue: Seconds = 0.0
+    """A new allocation from the queue."""
+
+
+class PhasesSection(Section):
+    """Phases of a restart after detection and localisation; loading belongs to the checkpoint tier."""
+
+    tear_down: Seconds = 0.0
+    """Stop the surviving ranks and free the GPUs."""
+    reallocate: ReallocateSection = ReallocateSection()
+    """Put the node list together again."""
+    image: Seconds = 0.0
+    """Pull the image."""
+    dependencies: Seconds = 0.0
+    """Install and import dependencies."""
+    init: Seconds = 0.0
+    """Collective initialisation, fixed part."""
+    init_per_node: Seconds = 0.0
+    """Collective initialisation, part per node of the job."""
+    warm_up: Seconds = 0.0
+    """First steps at no useful speed."""
+
+
+class RecoveryKeys(PolicySection):
+    """What happens after an interruption."""
+
+    phases: PhasesSection = PhasesSection()
+    """Durations of the phases of a restart."""
+
+
+class IntervalKeys(PolicySection):
+    """Useful work between two checkpoints: a policy's name, a duration, or a mapping."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _from_text(cls, value: Any, handler: ModelWrapValidatorHandler[IntervalKeys]) -> IntervalKeys:
+        if not isinstance(value, str):
+            return handler(value)
+        names = families()["checkpointing"]
+        if value in names:
+            return handler({"policy": value})
+        if not value[:1].isdigit():
+            from simulator.scenario.loading import nearest
+
+            allowed = ", ".join(names) + f', or a duration such as "{EXAMPLES["duration"][0]}"'
+            raise refusal("unknown checkpoint interval", repr(value), allowed, nearest(value, list(names)))
+        if _read(value, "duration") <= 0.0:
+            raise refusal("a checkpoint interval must be greater than zero", repr(value), '"10 min"')
+        return handler({"policy": "fixed", "interval": value})
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Allow a name or a duration besides the mapping."""
+        names = {"type": "string", "enum": list(families()["checkpointing"])}
+        return {"anyOf": [names, text_schema("duration"), handler(schema)]}
+
+
+if TYPE_CHECKING:
+    RecoverySection = RecoveryKeys
+    IntervalSection = IntervalKeys
+else:
+    RecoverySection = policy_section("recovery", "replace", "RecoverySection", RecoveryKeys)
+    IntervalSection = policy_section("checkpointing", "young", "IntervalSection", IntervalKeys)
+
+
+class CheckpointTierSection(Section):
+    """One place where checkpoints are kept."""
+
+    name: Name
+    """Name for reports."""
+    blocking: Seconds
+    """Time training stands still for one checkpoint."""
+    persist: Seconds = 0.0
+    """Time in the background until the checkpoint can be used."""
+    load: Seconds = 0.0
+    """Time to load it in a restart."""
+    survives: Reach = "domain"
+    """Widest failure it survives: the death of the processes, of a node, of a whole domain."""
+    interval: IntervalSection = IntervalSection()
+    """Useful work between two checkpoints: young, daly, exact, never, a duration, or a mapping."""
+
+
+class CheckpointSection(Section):
+    """Where and how often jobs save their work."""
+
+    tiers: Annotated[tuple[CheckpointTierSection, ...], Field(strict=False, max_length=16)] = ()
+    """Checkpoint tiers, cheapest first; empty: nothing is saved."""
+
+
+class JobSection(Section):
+    """One job, or several equal ones."""
+
+    name: Name
+    """Name, unique in the scenario."""
+    nodes: Nodes | Literal["all"] | None = None
+    """Whole nodes the job holds; all: the machine without its spares."""
+    gpus: Annotated[int, Field(ge=1, le=MAX_NODES * 1024)] | None = None
+    """GPUs the job asks for, instead of nodes; it holds whole nodes."""
+    work: PositiveSeconds | None = None
+    """Productive time until it is done; absent: it runs to the horizon."""
+    submit: Seconds = 0.0
+    """Submission."""
+    copies: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """How many equal jobs; with more than one they are called name-0, name-1, ..."""
+    user: str = ""
+    """Who submits it."""
+    requested: PositiveSeconds | None = None
+    """Run-time estimate the scheduler sees."""
+    checkpoint: CheckpointSection | None = None
+    """Overrides the checkpoint section for this job."""
+    recovery: RecoverySection | None = None
+    """Overrides keys of the recovery section for this job."""
+
+
+class TraceSection(Section):
+    """Replay of a recorded workload: no checkpoints, an interrupted job is queued again from its start."""
+
+    format: Literal["swf", "philly", "table"]
+    """Format of the file: Standard Workload Format, Philly jobs, or the table that import writes."""
+    path: str
+    """File, relative to the scenario's folder; a path given by --set may point anywhere."""
+    first: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    """Only the first jobs by submission; absent: all."""
+    demand: Literal["nodes", "gpus"] | None = None
+    """What one processor of the trace is: a node (default for swf) or a GPU (default for the others)."""
+    estimates: Literal["requested", "exact"] = "requested"
+    """What the scheduler sees: the requested time (the run time where it is missing), or the run time itself."""
+
+    @property
+    def counts_nodes(self) -> bool:
+        """Whether the demand of the trace is in nodes."""
+        return self.demand == "nodes" if self.demand is not None else self.format == "swf"
+
+
+class WorkloadSection(Section):
+    """Jobs of the scenario, or a trace, or both."""
+
+    jobs: Annotated[tuple[JobSection, ...], Field(strict=False, max_length=10_000)] = ()
+    """Jobs written in the scenario."""
+    trace: TraceSection | None = None
+    """Recorded workload."""

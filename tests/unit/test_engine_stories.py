@@ -1,0 +1,197 @@
+"""Small worlds whose course can be told by hand: each test is a story with exact times."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from worlds import fault, job_table, machine, profile, repair, world
+
+from simulator.distributions import Duration
+from simulator.engine.simulation import Simulation
+from simulator.faults.draws import FaultDraws, Origin
+from simulator.policies.recovery.ladder import GiveUp, ReplaceNodes, RequeueJob
+from simulator.workload.checkpoints import CheckpointTier
+from simulator.workload.restart import RestartPhases
+
+
+def story(world: Any, strikes: list[tuple[float, int, int]]) -> Any:
+    """Run a world in which only the given faults (time, class, unit) happen, with the class's fixed durations."""
+    simulation = Simulation(world, guards=True)
+    draws = [FaultDraws(Origin(kind, index, seed=0, replication=0)) for index, kind in enumerate(world.faults)]
+    made = [draws[index].fault(time_s, unit) for time_s, index, unit in strikes]
+    simulation._start_faults = lambda: simulation.env.process(simulation._strike(iter(made)))  # type: ignore[method-assign]
+    return simulation.run()
+
+
+def ledger(outcome: Any) -> dict[str, float]:
+    table = outcome.tables["ledger"]
+    return dict(zip(table["bucket"], table["gpu_s"], strict=True))
+
+
+def one_job(**more: Any) -> Any:
+    kind = fault(
+        1e-9,
+        detect=Duration("fixed", 10.0),
+        localise=Duration("fixed", 20.0),
+        repair=repair("fixed", 1000.0, verify=Duration("fixed", 50.0)),
+    )
+    machine_ = machine(5, spares=1)
+    saves = profile(100.0, blocking_s=5.0, restart_s=60.0)
+    return replace(world(machine_, job_table([4], [math.inf]), saves, kind, horizon_s=2000.0), **more)
+
+
+def test_fault_is_detected_isolated_replaced_and_repaired() -> None:
+    outcome = story(one_job(), [(500.0, 0, 2)])
+    row = {name: column[0] for name, column in outcome.tables["incidents"].items()}
+    assert (row["onset_s"], row["detected_s"], row["localised_s"], row["isolated_s"]) == (500, 510, 530, 530)
+    assert (row["repair_started_s"], row["repaired_s"], row["returned_s"]) == (530, 1530, 1580)
+    assert row["productive_again_s"] == 590  # 30 s detection, 60 s tear-down, hot spare at once
+    buckets = ledger(outcome)
+    # 500 s: cycles of 105 s; 4 checkpoints are done at 420, 80 s of work since then are lost.
+    assert row["lost_work_gpu_s"] == pytest.approx(80 * 32)
+    assert buckets["lost_work"] == pytest.approx(80 * 32)
+    assert buckets["detecting"] == pytest.approx(30 * 32)
+    assert buckets["restarting"] == pytest.approx(60 * 32)
+    assert buckets["down"] == pytest.approx(1000 * 8)
+    assert buckets["testing"] == pytest.approx(50 * 8)
+    # From 590 s on 1,410 s: 13 cycles of 105 s and 45 s more.
+    assert buckets["checkpointing"] == pytest.approx((4 * 5 + 13 * 5) * 32)
+    assert buckets["productive"] == pytest.approx((400 + 13 * 100 + 45) * 32)
+    assert sum(buckets.values()) == pytest.approx(40 * 2000, rel=1e-12)
+
+
+def test_fault_during_restart_counts_and_restarts_the_restart() -> None:
+    outcome = story(one_job(horizon_s=1000.0), [(500.0, 0, 2), (560.0, 0, 1)])
+    assert outcome.summary["interruptions"] == 2
+    # The second fault finds no spare: the job waits for the first node to come back after the horizon.
+    assert ledger(outcome)["waiting_for_nodes"] == pytest.approx((1000 - 590) * 24)
+    assert ledger(outcome)["lost_work"] == pytest.approx(80 * 32)
+
+
+def test_fault_on_failed_node_is_discarded_and_idle_fault_stops_nobody() -> None:
+    outcome = story(one_job(), [(500.0, 0, 2), (505.0, 0, 2), (600.0, 0, 2), (700.0, 0, 0)])
+    assert outcome.tables["incidents"]["onset_s"].tolist() == [500, 700]
+    outcome = story(one_job(), [(500.0, 0, 4)])
+    assert outcome.summary["interruptions"] == 0
+    assert outcome.tables["incidents"]["effect"].tolist() == ["lost_while_idle"]
+
+
+def test_software_fault_keeps_the_node() -> None:
+    kind = fault(1e-9, takes_node_out=False, detect=Duration("fixed", 10.0))
+    base = one_job()
+    outcome = story(replace(base, faults=(kind,)), [(500.0, 0, 2)])
+    assert ledger(outcome)["down"] == 0
+    assert outcome.tables["incidents"]["productive_again_s"][0] == 570
+    assert math.isnan(outcome.tables["incidents"]["isolated_s"][0])
+
+
+def test_fault_without_stop_cordons_until_the_job_ends() -> None:
+    kind = fault(1e-9, stops_job=False, repair=repair("fixed", 100.0))
+    base = one_job(jobs=job_table([4], [1000.0]), profiles=(profile(),))
+    outcome = story(replace(base, faults=(kind,)), [(500.0, 0, 2)])
+    assert outcome.summary["interruptions"] == 0
+    assert outcome.tables["incidents"]["isolated_s"][0] == 1000
+    assert outcome.tables["incidents"]["returned_s"][0] == 1100
+
+
+def test_domain_fault_is_one_interruption_and_members_return_together() -> None:
+    kind = fault(1e-9, scope="switch", repair=repair("fixed", 100.0))
+    machine_ = machine(8, switch=4)
+    base = one_job(machine=machine_, jobs=job_table([8], [math.inf]))
+    outcome = story(replace(base, faults=(kind,)), [(500.0, 0, 1)])
+    assert outcome.summary["interruptions"] == 1
+    assert outcome.tables["incidents"]["nodes"][0] == 4
+    assert ledger(outcome)["down"] == pytest.approx(100 * 32)
+    assert ledger(outcome)["waiting_for_nodes"] == pytest.approx(100 * 32)
+    assert outcome.tables["incidents"]["productive_again_s"][0] == 660
+
+
+def test_requeue_gives_nodes_back_and_starts_again() -> None:
+    base = one_job()
+    queue = RestartPhases(tear_down_s=60.0, reallocate_queue_s=300.0)
+    requeue = replace(base.profiles[0], recovery=RequeueJob(), restart=queue)
+    shared = replace(base, profiles=(requeue,), machine=machine(5))
+    outcome = story(shared, [(500.0, 0, 2)])
+    assert outcome.tables["jobs"]["attempts"].tolist() == [2]
+    assert outcome.tables["incidents"]["productive_again_s"][0] == 830
+    assert outcome.tables["jobs"]["state"].tolist() == ["running"]
+
+
+def test_giving_up_fails_the_job_and_ends_the_run() -> None:
+    base = one_job(horizon_s=None)
+    outcome = story(replace(base, profiles=(replace(base.profiles[0], recovery=GiveUp()),)), [(500.0, 0, 2)])
+    assert outcome.tables["jobs"]["state"].tolist() == ["failed"]
+    assert outcome.tables["jobs"]["end_s"].tolist() == [530]
+
+
+def test_no_progress_limit_counts_interruptions_without_new_saved_work() -> None:
+    base = one_job()
+    limited = replace(base.profiles[0], recovery=ReplaceNodes(give_up_after=2))
+    kind = fault(1e-9, takes_node_out=False)
+    outcome = story(replace(base, profiles=(limited,), faults=(kind,)), [(50.0, 0, 0), (150.0, 0, 0), (900.0, 0, 0)])
+    assert outcome.tables["jobs"]["state"].tolist() == ["failed"]
+    assert outcome.tables["jobs"]["end_s"].tolist() == [150]
+
+
+def test_memory_tier_is_lost_with_the_node_and_remote_tier_is_not() -> None:
+    base = one_job()
+    tiers = (CheckpointTier("host", 0.0, survives="process"), CheckpointTier("remote", 0.0, load_s=7.0))
+    fast, slow = profile(10.0).checkpointing[0], profile(200.0).checkpointing[0]
+    ladder = replace(base.profiles[0], tiers=tiers, checkpointing=(fast, slow))
+    hardware = base.faults[0]
+    software = fault(1e-9, name="bug", takes_node_out=False)
+    both = replace(base, profiles=(ladder,), faults=(hardware, software))
+    assert story(both, [(555.0, 1, 0)]).tables["incidents"]["lost_work_gpu_s"][0] == pytest.approx(5 * 32)
+    outcome = story(both, [(555.0, 0, 0)])
+    assert outcome.tables["incidents"]["lost_work_gpu_s"][0] == pytest.approx(155 * 32)
+    assert outcome.tables["incidents"]["productive_again_s"][0] == 555 + 30 + 60 + 7
+
+
+def test_partial_last_node_counts_as_idle() -> None:
+    jobs = job_table([2], [100.0], gpus=[9])
+    outcome = story(world(machine(2), jobs, profile()), [])
+    assert ledger(outcome)["productive"] == 900
+    assert ledger(outcome)["idle"] == 700
+
+
+def test_job_larger_than_the_machine_is_rejected_with_a_reason() -> None:
+    outcome = story(world(machine(4, spares=1), job_table([4, 3], [10.0, 10.0]), profile()), [])
+    assert outcome.tables["jobs"]["state"].tolist() == ["rejected", "completed"]
+    assert "3 without its spares" in outcome.tables["jobs"]["reason"][0]
+
+
+def test_jobs_queue_in_order_and_pass_runs_after_completions_and_arrivals() -> None:
+    jobs = job_table([3, 4, 1], [100.0, 50.0, 10.0], [0.0, 10.0, 100.0], gpus_per_node=1)
+    outcome = story(world(machine(4, gpus_per_node=1), jobs, profile()), [])
+    assert outcome.tables["jobs"]["start_s"].tolist() == [0, 100, 150]
+
+
+def test_technicians_limit_repairs() -> None:
+    base = one_job(technicians=1, horizon_s=5000.0)
+    kind = replace(base.faults[0], repair=repair("fixed", 1000.0, needs_technician=True))
+    outcome = story(replace(base, faults=(kind,)), [(500.0, 0, 2), (600.0, 0, 4 - 1)])
+    assert outcome.tables["incidents"]["repair_started_s"].tolist() == [530, 1530]
+
+
+def test_undetected_fault_on_an_idle_node_meets_the_job_that_gets_it() -> None:
+    kind = fault(1e-9, detect=Duration("fixed", 100.0), repair=repair("fixed", 50.0))
+    jobs = job_table([4], [500.0], [30.0])
+    outcome = story(world(machine(4), jobs, profile(), kind), [(10.0, 0, 1)])
+    assert outcome.tables["jobs"]["interruptions"].tolist() == [1]
+    assert outcome.tables["jobs"]["end_s"].tolist() == [10 + 100 + 50 + 500]
+
+
+def test_occupancy_counts_time_by_nodes_out() -> None:
+    outcome = story(one_job(), [(500.0, 0, 2)])
+    table = outcome.tables["occupancy"]
+    out = {
+        int(k): t
+        for q, k, t in zip(table["quantity"], table["level"], table["time_s"], strict=True)
+        if q == "nodes_out"
+    }
+    assert out == {0: pytest.approx(2000 - 1050), 1: pytest.approx(1050)}
+    assert np.isclose(outcome.summary["nodes_out_mean"], 1050 / 2000)

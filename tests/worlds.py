@@ -1,0 +1,82 @@
+"""Tiny named worlds for tests: one-job clusters, pools of single-node jobs, queues."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from simulator.cluster.inventory import Machine, SpareKind, contiguous_domains
+from simulator.distributions import ZERO, Duration
+from simulator.engine import JobProfile, World
+from simulator.faults.catalogue import FaultClass, RepairMix, RepairTier
+from simulator.policies.checkpointing.intervals import Fixed
+from simulator.policies.placement.first_fit import FirstFit
+from simulator.policies.recovery.ladder import ReplaceNodes
+from simulator.policies.scheduling.fifo import Fifo
+from simulator.workload.checkpoints import CheckpointTier
+from simulator.workload.job import JobTable
+from simulator.workload.restart import RestartPhases
+
+DAY_S = 86400.0
+HOUR_S = 3600.0
+
+
+def machine(nodes: int, gpus_per_node: int = 8, spares: int = 0, kind: SpareKind = "hot", switch: int = 32) -> Machine:
+    return Machine(nodes, gpus_per_node, "test", spares, kind, {"switch": contiguous_domains(nodes, switch)})
+
+
+def repair(family: Any = "exponential", mean_s: float = 18.7 * HOUR_S, cv: float = 1.0, **more: Any) -> RepairMix:
+    needs = more.pop("needs_technician", False)
+    return RepairMix("test", (RepairTier("swap", 1.0, Duration(family, mean_s, cv), needs),), **more)
+
+
+def fault(rate_per_s: float, name: str = "gpu", **more: Any) -> FaultClass:
+    more.setdefault("repair", repair() if more.get("takes_node_out", True) else None)
+    return FaultClass(name, "GPU", rate_per_s, **more)
+
+
+def job_table(nodes: list[int], work_s: list[float], submit_s: list[float] | None = None, **more: Any) -> JobTable:
+    n = len(nodes)
+    g = more.get("gpus_per_node", 8)
+    return JobTable(
+        job=np.array([f"job-{i}" for i in range(n)], dtype=object),
+        user=np.full(n, "", dtype=object),
+        submit_s=np.zeros(n) if submit_s is None else np.array(submit_s, dtype=float),
+        nodes=np.array(nodes, dtype=np.int64),
+        gpus=np.array(more.get("gpus", [k * g for k in nodes]), dtype=np.int64),
+        work_s=np.array(work_s, dtype=float),
+        requested_s=np.array(more.get("requested_s", [math.inf] * n), dtype=float),
+        profile=np.zeros(n, dtype=np.int64),
+    )
+
+
+def profile(interval_s: float = math.inf, blocking_s: float = 0.0, restart_s: float = 0.0, **tier: Any) -> JobProfile:
+    tiers, policies = (), ()
+    if math.isfinite(interval_s):
+        tiers, policies = (CheckpointTier("remote", blocking_s, **tier),), (Fixed(interval_s),)
+    return JobProfile("test", tiers, policies, RestartPhases(tear_down_s=restart_s), ReplaceNodes())
+
+
+def world(machine: Machine, jobs: JobTable, profile: JobProfile, *faults: FaultClass, **more: Any) -> World:
+    base = World(
+        machine=machine,
+        faults=tuple(faults),
+        technicians=None,
+        jobs=jobs,
+        profiles=(profile,),
+        scheduling=Fifo(),
+        placement=FirstFit(),
+        price_usd_per_gpu_s=None,
+        horizon_s=None,
+        warm_up_s=0.0,
+        sample_every_s=None,
+        seed=1,
+        replication=0,
+    )
+    return replace(base, **more)
+
+
+__all__ = ["DAY_S", "HOUR_S", "ZERO", "fault", "job_table", "machine", "profile", "repair", "world"]
