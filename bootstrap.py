@@ -50,9 +50,7 @@ def probe(command: str) -> "tuple[int, int] | None":
         return None
     try:
         # universal_newlines, check_output: this part also runs under a Python that is too old.
-        output = subprocess.check_output(
-            [path, "-c", PROBE], stderr=subprocess.DEVNULL, universal_newlines=True
-        )
+        output = subprocess.check_output([path, "-c", PROBE], stderr=subprocess.DEVNULL, universal_newlines=True)
         major, minor = map(int, output.split())
     except (OSError, ValueError, subprocess.CalledProcessError):
         return None
@@ -169,9 +167,7 @@ class Environment:
             self.discard()
             self.folder.mkdir(parents=True)
             self.unfinished.touch()
-            check(
-                [sys.executable, "-m", "venv", str(self.folder)], "the virtual environment could not be made"
-            )
+            check([sys.executable, "-m", "venv", str(self.folder)], "the virtual environment could not be made")
         self.unfinished.touch()
         self.stamp.unlink(missing_ok=True)
         self.install(everything)
@@ -196,7 +192,10 @@ class Environment:
         uv = shutil.which("uv")
         if uv is not None and runs([uv, "--version"]):
             command = [uv, "pip", "install", "--python", str(self.python), "--compile-bytecode"]
-            if call([*command, *what]) == 0:
+            code = call([*command, *what])
+            if code == INTERRUPTED:
+                raise KeyboardInterrupt
+            if code == 0:
                 return
             print("bootstrap: uv could not install; trying pip", flush=True)
         check(
@@ -247,9 +246,7 @@ def runs(command: "list[str]") -> bool:
         return False
 
 
-def steps(
-    environment: Environment, slow: bool, pytest_arguments: "list[str]"
-) -> "list[tuple[str, list[str]]]":
+def steps(environment: Environment, slow: bool, pytest_arguments: "list[str]") -> "list[tuple[str, list[str]]]":
     """Return name and command of each step of the test command, in order."""
     python = str(environment.python)
     pytest = ("pytest", [python, "-m", "pytest", *workers(pytest_arguments), *pytest_arguments])

@@ -39,7 +39,7 @@ class AgeingClock:
         if self._kind.scope == "node":
             return self._sim.is_on_clock(self._kind.clock, units)
         members = [self._sim.members(self._kind, unit) for unit in units.tolist()]
-        return np.array([bool(self._sim.is_on_clock(self._kind.clock, ids).any()) for ids in members])
+        return np.array([bool(self._sim.is_on_clock(self._kind.clock, ids).any()) for ids in members], dtype=bool)
 
     def _on_change(self, nodes: NDArray[np.int64], now_s: float) -> None:
         units = nodes

@@ -43,14 +43,6 @@ class Work(Protocol[T_contra, R_co]):
         ...
 
 
-class Executor(Protocol[T, R]):
-    """Does tasks and hands each result on."""
-
-    def run(self, tasks: Iterable[T], on_result: Callable[[T, R], None]) -> None:
-        """Do all tasks; ``on_result`` is called in this process, in order of completion."""
-        ...
-
-
 class InProcess(Generic[T, R]):
     """Does the tasks one after the other in this process."""
 
@@ -148,7 +140,7 @@ class ProcessPool(Generic[T, R]):
 
 
 @contextlib.contextmanager
-def executor(work: Work[T, R], workers: int) -> Iterator[Executor[T, R]]:
+def executor(work: Work[T, R], workers: int) -> Iterator[InProcess[T, R] | ProcessPool[T, R]]:
     """Return the executor for a number of workers; 1 runs in this process."""
     if workers == 1:
         yield InProcess(work)

@@ -100,9 +100,7 @@ def report_facts(scenario: Scenario) -> dict[str, Any]:
         ],
         "presets": [{"kind": kind, "name": name} for kind, name in scenario.presets],
         "metrics_shown": list(first.report.metrics) or list(metrics),
-        "per_class_published": [
-            {"class": row.class_, "count": row.count} for row in first.report.published_classes
-        ],
+        "per_class_published": [{"class": row.class_, "count": row.count} for row in first.report.published_classes],
         "horizon_s": first.horizon,
         "gpus": first.cluster.nodes * first.cluster.node.gpus,
         "nodes": first.cluster.nodes,

@@ -121,7 +121,7 @@ def decode(record: bytes) -> Record:
         nonlocal offset
         values = np.frombuffer(record, dtype=dtype, count=count, offset=offset)
         offset += values.nbytes
-        return values  # type: ignore[return-value]  # int64 for int columns, as the caller asked
+        return values  # int64 for int columns, as the caller asked
 
     values = take(_DTYPES["float"], header["metrics"])
     tables: dict[str, Columns] = {}

@@ -14,7 +14,7 @@ from simulator.errors import InputError, SimulatorError
 from simulator.experiments.records import Task, encode
 
 if TYPE_CHECKING:
-    from simulator.scenario.schema import Scenario
+    from simulator.scenario.resolved import Scenario
 
 POLICY_FAMILIES = ("scheduling", "placement", "recovery", "checkpointing")
 """Families of policies that can be handed over as objects."""

@@ -91,7 +91,9 @@ class Journal:
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = (folder / "finished.journal").open("r+b" if (folder / "finished.journal").exists() else "x+b", buffering=0)
+            self._file = (folder / "finished.journal").open(
+                "r+b" if (folder / "finished.journal").exists() else "x+b", buffering=0
+            )
         except OSError as error:
             raise InputError("cannot write the results here", found=f"{folder} ({error.strerror})") from None
         try:
@@ -211,11 +213,11 @@ def _demand_equal(known: Path, key: StudyKey) -> None:
         )
 
 
-def finished_in(output: Path) -> int:
-    """Return how many bytes of finished replications an interrupted study left beside ``output``, 0 for none."""
+def holds_finished(partial: Path) -> bool:
+    """Return whether an interrupted study left finished replications in a ``.partial`` folder."""
     with contextlib.suppress(OSError):
-        return (partial_folder(output) / "finished.journal").stat().st_size
-    return 0
+        return (partial / "finished.journal").stat().st_size > 0
+    return False
 
 
 def demand_replaceable(output: Path) -> None:

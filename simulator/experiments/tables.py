@@ -81,6 +81,13 @@ def write_tables(folder: Path, tasks: Sequence[Task], read: Callable[[Task], Rec
     return values
 
 
+def write_table(path: Path, name: str, task: Task, columns: dict[str, Any]) -> None:
+    """Write one table of one replication."""
+    writer = TableWriter(path, TABLES[name])
+    writer.add(task, columns)
+    writer.close()
+
+
 class TableWriter:
     """Writes one table, replication after replication, in row groups of bounded size.
 

@@ -1,0 +1,1 @@
+"""What goes wrong: classes of faults, their draws, their sources and their repairs."""

@@ -175,7 +175,8 @@ def durations(duration: Duration, n: int, purpose: str, stream: Stream) -> list[
     """Return ``n`` draws of a duration; a fixed one needs no stream, and making one is most of the cost."""
     if duration.family == "fixed" or duration.mean_s == 0.0:
         return [duration.mean_s] * n
-    return duration.draw(stream(purpose), n).tolist()
+    drawn: list[float] = duration.draw(stream(purpose), n).tolist()
+    return drawn
 
 
 def repair_draws(mix: RepairMix, n: int, stream: Stream) -> Iterator[RepairDraw]:

@@ -93,7 +93,8 @@ def frailty_multipliers(
         multipliers[lemon_rng.permutation(n)[:lemons]] = frailty.lemon_factor
     if frailty.gamma_cv > 0.0:
         multipliers *= gamma_rng.standard_gamma(1.0 / frailty.gamma_cv**2, n)
-    return multipliers * (n / multipliers.sum())
+    scaled: NDArray[np.float64] = multipliers * (n / multipliers.sum())
+    return scaled
 
 
 def _weibull_scale_s(mean_s: float, k: float) -> float:

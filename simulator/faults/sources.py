@@ -30,14 +30,15 @@ class PoissonSource:
     origin : Origin
         Class and streams.
     multipliers : float array, shape (units,)
-        How many times as often as the mean each unit fails.
+        How many times as often as the mean each unit fails; their mean is 1.
     """
 
     def __init__(self, origin: Origin, multipliers: NDArray[np.float64]) -> None:
         self.class_index = origin.class_index
         self._origin = origin
         self._n_units = len(multipliers)
-        self._mean_gap_s = 1.0 / (origin.kind.rate_per_s * float(multipliers.sum()))
+        # The multipliers' mean is 1; their sum would bring its rounding into the times of all faults.
+        self._mean_gap_s = 1.0 / (origin.kind.rate_per_s * len(multipliers))
         # With equal units the unit is a scaled uniform number, which saves the search.
         self._shares = None if origin.kind.frailty is None else np.cumsum(multipliers) / multipliers.sum()
 

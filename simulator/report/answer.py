@@ -9,8 +9,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
+from simulator.accounting.columns import Metric
+from simulator.experiments.statistics import Interval, mean_interval, probability_better
 from simulator.report.numbers import (
     decimals_for,
     fixed,
@@ -24,31 +25,7 @@ from simulator.report.numbers import (
 
 Values = NDArray[np.float64]
 Kind = Literal["clear", "tie", "single", "one_replication", "undirected", "no_value", "unasked"]
-
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Mean with its two-sided 95 % Student interval.
-
-    Parameters
-    ----------
-    mean, low, high : float
-        NaN where there is no value; ``low`` and ``high`` also with a single one.
-    values : int
-        Values behind the mean.
-    """
-
-    mean: float
-    low: float
-    high: float
-    values: int
-
-    @property
-    def includes_zero(self) -> bool:
-        """Whether 0 cannot be excluded; true as well where there is no interval."""
-        return not (self.low > 0 or self.high < 0)
+Goal = Literal["max", "min", "none"]
 
 
 @dataclass(frozen=True)
@@ -74,37 +51,16 @@ class Answer:
     tied: tuple[str, ...] = ()
 
 
-def mean_interval(values: Values) -> Interval:
-    """Return mean and 95 % Student interval of values, NaN left out.
-
-    Notes
-    -----
-    mean ± t(0.975, n - 1) · s / sqrt(n), the interval of the results folder's summary.
-    """
-    known = values[np.isfinite(values)]
-    if known.size == 0:
-        return Interval(math.nan, math.nan, math.nan, 0)
-    mean = float(known.mean())
-    if known.size == 1:
-        return Interval(mean, math.nan, math.nan, 1)
-    # A constant has no spread; computing it would leave rounding noise and hide that variants are identical.
-    spread = 0.0 if np.all(known == known[0]) else float(known.std(ddof=1))
-    half = float(stdtrit(known.size - 1, 0.5 + CONFIDENCE / 2)) * spread / math.sqrt(known.size)
-    return Interval(mean, mean - half, mean + half, known.size)
-
-
-def share_better(advantage: Values) -> float:
-    """Return the share of pairs with a positive advantage, ties one half; NaN pairs are left out."""
-    known = advantage[np.isfinite(advantage)]
-    if known.size == 0:
-        return math.nan
-    return float(np.mean(known > 0) + 0.5 * np.mean(known == 0))
+def includes_zero(interval: Interval) -> bool:
+    """Return whether 0 cannot be excluded; true as well where there is no interval."""
+    return not (interval.low > 0 or interval.high < 0)
 
 
 @dataclass(frozen=True)
 class _Case:
     """Values in shown units, and the words that go with the metric."""
 
+    metric: Metric
     title: str
     unit: str
     sign: float
@@ -124,27 +80,26 @@ class _Case:
 
     def estimate(self, variant: str) -> str:
         interval = mean_interval(self.values[variant])
-        half = (interval.high - interval.low) / 2
-        text = self.amount(interval.mean, half)
-        if interval.values > 1:
-            text += f" (95 % interval {span(interval.low, interval.high, decimals_for(half, interval.mean))})"
+        text = self.amount(interval.mean, interval.half_width)
+        if interval.count > 1:
+            decimals = decimals_for(interval.half_width, interval.mean)
+            text += f" (95\N{NO-BREAK SPACE}% interval {span(interval.low, interval.high, decimals)})"
         return text
 
     def difference(self, better: str, worse: str, reference: str) -> str:
-        advantage = self.advantage(better, worse)
-        interval = mean_interval(advantage)
-        half = (interval.high - interval.low) / 2
-        decimals = decimals_for(half, interval.mean)
+        interval = mean_interval(self.advantage(better, worse))
+        decimals = decimals_for(interval.half_width, interval.mean)
+        share = probability_better(self.values[better], self.values[worse], self.metric)
         return (
-            f"{self.amount(interval.mean, half)} {self.comparative} than {reference} "
-            f"(95 % interval {span(interval.low, interval.high, decimals)}, "
-            f"better in {percent(share_better(advantage))} of {interval.values} paired replications)"
+            f"{self.amount(interval.mean, interval.half_width)} {self.comparative} than {reference} "
+            f"(95\N{NO-BREAK SPACE}% interval {span(interval.low, interval.high, decimals)}, "
+            f"better in {percent(share)} of {interval.count} paired replications)"
         )
 
 
 def answer(
     metric: str | None,
-    goal: str | None,
+    goal: Goal | None,
     values: Mapping[str, Values],
     baseline: str,
     costs_usd: Mapping[str, float] | None = None,
@@ -171,7 +126,9 @@ def answer(
     difference from it includes 0 or does not exist. Intervals are not corrected for the number of comparisons.
     """
     if metric is None:
-        return Answer("unasked", "The scenario names no metric that answers its question; the tables below show all of them.")
+        return Answer(
+            "unasked", "The scenario names no metric that answers its question; the tables below show all of them."
+        )
     case = _case(metric, goal or metric_named(metric).goal, values, baseline)
     known = [name for name in values if math.isfinite(case.mean(name))]
     if not known:
@@ -182,22 +139,28 @@ def answer(
     if case.sign == 0:
         return _undirected(case, known, note)
     if len(known) == 1:
-        return Answer("no_value", f"Only {_name(known[0])} has a value of {case.title}, {case.estimate(known[0])}{note}.", known[0])
+        return Answer(
+            "no_value",
+            f"Only {_name(known[0])} has a value of {case.title}, {case.estimate(known[0])}{note}.",
+            known[0],
+        )
     ranked = sorted(known, key=lambda name: -case.sign * case.mean(name))
     if all(array.size == 1 for array in values.values()):
         return _one_replication(case, ranked, note)
     best = ranked[0]
-    tied = [name for name in ranked[1:] if mean_interval(case.advantage(best, name)).includes_zero]
+    tied = [name for name in ranked[1:] if includes_zero(mean_interval(case.advantage(best, name)))]
     return _tie(case, ranked, tied, note, costs_usd or {}) if tied else _clear(case, ranked, note)
 
 
-def _case(metric: str, goal: str, values: Mapping[str, Values], baseline: str) -> _Case:
+def _case(metric: str, goal: Goal, values: Mapping[str, Values], baseline: str) -> _Case:
     factor = shown_factor(metric)
     title = metric_title(metric)
     highest = goal == "max"
+    known = metric_named(metric)
     return _Case(
+        metric=Metric(known.name, known.unit, known.meaning, goal, known.shown_unit),
         title=title if title.isupper() else title[0].lower() + title[1:],
-        unit=metric_named(metric).shown_unit,
+        unit=known.shown_unit,
         sign={"max": 1.0, "min": -1.0}.get(goal, 0.0),
         superlative="highest" if highest else "lowest",
         comparative="higher" if highest else "lower",
@@ -222,7 +185,7 @@ def _missing_note(case: _Case, missing: Sequence[str]) -> str:
 
 
 def _single(case: _Case, variant: str) -> Answer:
-    count = mean_interval(case.values[variant]).values
+    count = mean_interval(case.values[variant]).count
     worlds = f"over {count} replications" if count > 1 else "in one replication, which gives no interval"
     return Answer(
         "single",
@@ -235,8 +198,8 @@ def _undirected(case: _Case, known: Sequence[str], note: str) -> Answer:
     low, high = min(known, key=case.mean), max(known, key=case.mean)
     return Answer(
         "undirected",
-        f"The {case.title} lies between {case.estimate(low)} in {_name(low)} and {case.estimate(high)} in {_name(high)}; "
-        f"more of it is neither better nor worse, so no variant is named best{note}.",
+        f"The {case.title} lies between {case.estimate(low)} in {_name(low)} and {case.estimate(high)} in "
+        f"{_name(high)}; more of it is neither better nor worse, so no variant is named best{note}.",
     )
 
 
@@ -268,7 +231,7 @@ def _clear(case: _Case, ranked: Sequence[str], note: str) -> Answer:
 
 def _tie(case: _Case, ranked: Sequence[str], tied: Sequence[str], note: str, costs_usd: Mapping[str, float]) -> Answer:
     best, group = ranked[0], (ranked[0], *tied)
-    count = max(mean_interval(case.values[name]).values for name in group)
+    count = max(mean_interval(case.values[name]).count for name in group)
     sentence = f"{_listed(group)} cannot be told apart by {case.title} at {count} replications: "
     advantage = case.advantage(best, tied[0])
     known = advantage[np.isfinite(advantage)]

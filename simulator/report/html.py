@@ -29,6 +29,7 @@ from simulator.report.tables import (
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _WIDE = 5
+_METRICS_ABREAST = 4
 
 
 def report_page(results: Results, plots: Sequence[tuple[Plot, bytes]], missing: Sequence[Missing]) -> str:
@@ -52,9 +53,7 @@ def report_page(results: Results, plots: Sequence[tuple[Plot, bytes]], missing: 
         keep_trailing_newline=True,
     )
     environment.filters["breakable"] = breakable
-    summary = summary_table(results, variants_as_rows=len(results.variants) > _WIDE)
     tables = {
-        "summary": summary,
         "differences": differences_table(results),
         "ledger": _upright_ledger(results),
         "published": published_table(results),
@@ -66,6 +65,7 @@ def report_page(results: Results, plots: Sequence[tuple[Plot, bytes]], missing: 
         answer=study_answer(results),
         facts=_key_facts(results),
         tables=tables,
+        summaries=_summaries(results),
         kinds=KIND_WORDS,
         has_published=bool(tables["published"].rows),
         figures={plot.name: {"plot": plot, "source": _embedded(svg)} for plot, svg in plots},
@@ -75,6 +75,15 @@ def report_page(results: Results, plots: Sequence[tuple[Plot, bytes]], missing: 
         command=_command(results.manifest),
         dictionary=dictionary_tables(),
     )
+
+
+def _summaries(results: Results) -> list[Table]:
+    """Return the summary: one table of metrics as rows, or with many variants several of variants as rows."""
+    metrics = results.metrics_shown
+    if len(results.variants) <= _WIDE:
+        return [summary_table(results)] if metrics else []
+    blocks = [metrics[at : at + _METRICS_ABREAST] for at in range(0, len(metrics), _METRICS_ABREAST)]
+    return [summary_table(results, block, variants_as_rows=True) for block in blocks]
 
 
 def breakable(text: str) -> Markup:
@@ -109,7 +118,7 @@ def _key_facts(results: Results) -> list[tuple[str, str]]:
     if isinstance(results.facts.get("horizon_s"), int | float):
         facts.append(("Simulated time", duration(float(results.facts["horizon_s"]))))
     facts.append(("Variants", f"{len(results.variants):,}"))
-    facts.append(("Replications", f"{results.replications:,} each"))
+    facts.append(("Replications", f"{results.replications:,}" + (" each" if results.replications > 1 else "")))
     return facts
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import math
 import unicodedata
 
+from simulator import units
 from simulator.accounting.columns import METRICS, Metric
 
 MISSING = "–"
 """Shown where a number does not exist."""
 
-_BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
+_CONTROLS = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
-_SHOWN_PER_SI: dict[tuple[str, str], float] = {
-    ("s", "h"): 1 / 3600,
-    ("GPU-s", "GPU-h"): 1 / 3600,
-    ("USD/GPU-s", "USD/GPU-h"): 3600.0,
-}
+_BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
 
 _TITLES: dict[str, str] = {
     "ettr": "ETTR",
@@ -39,8 +36,6 @@ _TITLES: dict[str, str] = {
     "cost_per_productive_gpu_s_usd": "Cost of productive time",
 }
 
-_DURATIONS: tuple[tuple[float, str], ...] = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
-
 
 def metric_named(name: str) -> Metric:
     """Return the metric of that name; one that the data dictionary lacks has no unit and no direction."""
@@ -61,7 +56,7 @@ def metric_heading(name: str) -> str:
 def shown_factor(name: str) -> float:
     """Return the factor from the SI unit of a metric to the unit in which people read it."""
     metric = metric_named(name)
-    return 1.0 if metric.unit == metric.shown_unit else _SHOWN_PER_SI[metric.unit, metric.shown_unit]
+    return 1.0 if metric.unit == metric.shown_unit else units.in_unit(1.0, metric.shown_unit)
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -95,17 +90,17 @@ def decimals_for(half_width: float, value: float = math.nan) -> int:
     return min(12, max(0, 3 - math.floor(math.log10(abs(value)))))
 
 
-def plus_minus(mean: float, low: float, high: float) -> str:
+def plus_minus(mean: float, low: float, high: float, decimals: int | None = None) -> str:
     """Return "mean ± half-width", digits chosen by the half-width; only the mean where there is no interval."""
     half = (high - low) / 2
-    decimals = decimals_for(half, mean)
+    decimals = decimals_for(half, mean) if decimals is None else decimals
     if not math.isfinite(mean):
         return MISSING
     return fixed(mean, decimals) + (f" ± {fixed(half, decimals)}" if math.isfinite(half) else "")
 
 
 def span(low: float, high: float, decimals: int, signed: bool = False) -> str:
-    """Return "low to high" with equal decimals; "none" marks a missing interval."""
+    """Return "low to high" with equal decimals; a dash marks a missing interval."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return MISSING
     show = signed_fixed if signed else fixed
@@ -119,25 +114,23 @@ def signed_fixed(value: float, decimals: int) -> str:
 
 
 def percent(share: float, decimals: int = 0) -> str:
-    """Return a fraction as a percentage; never rounds a share of less than one up to 100 % or above zero down to 0 %."""
+    """Return a fraction as a percentage; a share between 0 and 1 is never rounded to 0 % or 100 %."""
     if not math.isfinite(share):
         return MISSING
     step = 10.0**-decimals
     if 0 < share * 100 < step:
-        return f"< {fixed(step, decimals)} %"
+        return f"<\N{NO-BREAK SPACE}{fixed(step, decimals)}\N{NO-BREAK SPACE}%"
     if 100 - step < share * 100 < 100:
-        return f"> {fixed(100 - step, decimals)} %"
-    return f"{fixed(share * 100, decimals)} %"
+        return f">\N{NO-BREAK SPACE}{fixed(100 - step, decimals)}\N{NO-BREAK SPACE}%"
+    return f"{fixed(share * 100, decimals)}\N{NO-BREAK SPACE}%"
 
 
 def duration(seconds: float, digits: int = 3) -> str:
-    """Return a duration in the largest of s, min, h and days that leaves at least one (two for days)."""
+    """Return a duration in its most readable unit ("4.2 min", "18.7 h", "54 days")."""
     if not math.isfinite(seconds):
         return MISSING
-    for size, unit in _DURATIONS:
-        if abs(seconds) >= size * (2 if unit == "days" else 1):
-            return f"{compact(seconds / size, digits)} {unit}"
-    return f"{compact(seconds, digits)} s"
+    amount, unit = units.show(seconds, "s").split(" ")
+    return f"{compact(float(amount), digits)} {unit}"
 
 
 def compact(value: float, digits: int = 3) -> str:
@@ -148,7 +141,9 @@ def compact(value: float, digits: int = 3) -> str:
 
 def plain(text: object) -> str:
     """Return text on one line without control characters, so that a name cannot steer a terminal or a font."""
-    cleaned = "".join(" " if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Co", "Cn"} else letter for letter in str(text))
+    cleaned = "".join(
+        " " if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Co", "Cn"} else letter for letter in str(text)
+    )
     return " ".join(cleaned.split())
 
 

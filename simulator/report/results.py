@@ -152,7 +152,7 @@ def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     # A variant may be called "1", "nan" or "None", so names stay text and only an empty cell is missing.
     texts: dict[str, type] = dict.fromkeys(("variant", "baseline", "metric", "unit"), str)
     try:
-        frame = pd.read_csv(_existing(path), dtype=texts, keep_default_na=False, na_values=[])  # type: ignore[arg-type]
+        frame = pd.read_csv(_existing(path), dtype=texts, keep_default_na=False, na_values=[])
         _require(frame, columns, path)
         for column in columns:
             if column not in texts:

@@ -1,4 +1,4 @@
-"""How figures look: fonts, colours that survive greyscale and colour blindness, and files with equal bytes on every run."""
+"""How figures look: fonts, colours that survive greyscale and colour blindness, equal bytes on every run."""
 
 from __future__ import annotations
 
@@ -57,6 +57,8 @@ _SETTINGS: dict[str, Any] = {
     "lines.linewidth": 1.4,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    "figure.constrained_layout.w_pad": 0.09,
+    "figure.constrained_layout.h_pad": 0.06,
     "svg.fonttype": "path",
     "svg.hashsalt": "simulator",
     "path.simplify": True,
@@ -146,7 +148,7 @@ def paper() -> Iterator[None]:
     """Apply the house style inside a ``with`` block and leave the caller's settings as they were."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_SETTINGS)
+        mpl.rcParams.update(_SETTINGS)  # type: ignore[arg-type, unused-ignore]
         yield
 
 

@@ -18,7 +18,6 @@ from simulator.report.numbers import (
     fixed,
     metric_heading,
     metric_named,
-    metric_title,
     number,
     percent,
     plain,
@@ -30,8 +29,8 @@ from simulator.report.numbers import (
 from simulator.report.results import Results
 
 KIND_WORDS = {
-    "input": "input: fed to the model, so agreement checks the machinery",
-    "prediction": "prediction: computed by the model, not fed to it",
+    "input": "was fed to the model, so agreement only checks the machinery",
+    "prediction": "was not fed to the model, so agreement is evidence for it",
 }
 
 
@@ -107,7 +106,9 @@ def _summary_cells(results: Results, metric: str) -> list[str]:
     statistic = results.statistic(metric)
     columns = (statistic[key].to_numpy(dtype=float) * factor for key in ("mean", "ci_low", "ci_high"))
     counts = statistic["replications"].fillna(0).astype(int)
-    cells = [plus_minus(mean, low, high) for mean, low, high in zip(*columns, strict=True)]
+    triples = list(zip(*columns, strict=True))
+    decimals = _common_decimals(triples)
+    cells = [plus_minus(mean, low, high, decimals) for mean, low, high in triples]
     # A mean over fewer replications than the study has is another quantity, so its cell says so.
     return [
         f"{cell} (n={count})" if cell != MISSING and count < results.replications else cell
@@ -115,17 +116,29 @@ def _summary_cells(results: Results, metric: str) -> list[str]:
     ]
 
 
+def _common_decimals(triples: Sequence[tuple[float, float, float]]) -> int | None:
+    """Return decimals for a whole column of estimates where one number serves all of them within one digit."""
+    wanted = [decimals_for((high - low) / 2, mean) for mean, low, high in triples if math.isfinite(mean)]
+    return min(wanted) if wanted and max(wanted) - min(wanted) <= 1 else None
+
+
 def differences_table(results: Results, metrics: Sequence[str] | None = None) -> Table:
-    """Return differences from the baseline with their interval and the probability to be better."""
+    """Return differences from the baseline with their interval and the probability to be better.
+
+    A metric in which no variant ever differs takes one row.
+    """
     names = results.metrics_shown if metrics is None else list(metrics)
-    keyed = results.differences.set_index(["metric", "variant"])
-    rows, marked = [], set()
+    rows: list[tuple[str, ...]] = []
+    marked = set()
+    others = [name for name in results.variants if name != results.baseline]
     for name in names:
-        for variant in results.variants:
-            if variant == results.baseline or (name, variant) not in keyed.index:
-                continue
-            entry = keyed.loc[(name, variant)]
-            cells, is_apart = _difference_cells(name, entry)
+        entries = results.differences[results.differences["metric"] == name].set_index("variant").reindex(others)
+        entries = entries[entries["mean_difference"].notna()]
+        if len(others) > 1 and len(entries) == len(others) and _never_differs(entries):
+            rows.append((metric_heading(name), "every variant", "0", "equal in every pair", MISSING))
+            continue
+        for variant in entries.index:
+            cells, is_apart = _difference_cells(name, entries.loc[variant])
             if is_apart:
                 marked.add(len(rows))
             rows.append((metric_heading(name), plain(variant), *cells))
@@ -138,6 +151,10 @@ def differences_table(results: Results, metrics: Sequence[str] | None = None) ->
         "ties one half. Intervals are not corrected for the number of comparisons.",
         frozenset(marked),
     )
+
+
+def _never_differs(entries: pd.DataFrame) -> bool:
+    return bool((entries[["mean_difference", "ci_low", "ci_high"]] == 0).all(axis=None))
 
 
 def _difference_cells(metric: str, entry: Any) -> tuple[tuple[str, str, str], bool]:
@@ -156,8 +173,8 @@ class Comparison:
 
     Parameters
     ----------
-    metric, variant, kind, source : str
-        ``kind`` is "input" or "prediction".
+    metric, variant, kind, bound, source : str
+        ``kind`` is "input" or "prediction"; ``bound`` is "equal", "at_least" or "at_most".
     published, tolerance : float
         Tolerance is the half-width within which the author expects agreement, NaN where none is stated.
     mean, low, high : float
@@ -167,6 +184,7 @@ class Comparison:
     metric: str
     variant: str
     kind: str
+    bound: str
     source: str
     published: float
     tolerance: float
@@ -180,7 +198,12 @@ class Comparison:
         if not math.isfinite(self.mean):
             return "not simulated"
         gap = self.mean - self.published
-        relative = f"{signed_fixed(gap / self.published * 100, 1)} %" if self.published else number(gap)
+        relative = (
+            f"{signed_fixed(gap / self.published * 100, 1)}\N{NO-BREAK SPACE}%" if self.published else number(gap)
+        )
+        if self.bound != "equal":
+            met = gap >= 0 if self.bound == "at_least" else gap <= 0
+            return f"{'meets' if met else 'breaks'} the bound ({relative})"
         if math.isfinite(self.tolerance):
             met = abs(gap) <= self.tolerance
             return f"{'within' if met else 'outside'} tolerance ({relative})"
@@ -195,13 +218,16 @@ def comparisons(results: Results) -> list[Comparison]:
     for entry in results.facts.get("published") or []:
         metric, variant = str(entry["metric"]), str(entry.get("variant") or results.baseline)
         statistic = results.summary[(results.summary["metric"] == metric) & (results.summary["variant"] == variant)]
-        numbers = [float(statistic[key].iloc[0]) if len(statistic) else math.nan for key in ("mean", "ci_low", "ci_high")]
+        numbers = [
+            float(statistic[key].iloc[0]) if len(statistic) else math.nan for key in ("mean", "ci_low", "ci_high")
+        ]
         tolerance = entry.get("tolerance")
         found.append(
             Comparison(
                 metric,
                 variant,
                 str(entry.get("kind", "")),
+                str(entry.get("bound") or "equal"),
                 str(entry.get("source", "")),
                 float(entry["value"]),
                 math.nan if tolerance is None else float(tolerance),
@@ -219,19 +245,25 @@ def published_table(results: Results) -> Table:
         ("metric", "variant", "published", "simulated", "kind", "verdict", "source"),
         rows,
         frozenset({2, 3}),
-        "An input was fed to the model, so agreement only checks the machinery; a prediction was not.",
+        "; ".join(f"{kind}: {meaning}" for kind, meaning in KIND_WORDS.items()) + ".",
     )
+
+
+def published_text(entry: Comparison) -> str:
+    """Return a published figure in shown units, with its bound."""
+    factor = shown_factor(entry.metric)
+    decimals = decimals_for((entry.high - entry.low) / 2 * factor, entry.mean * factor)
+    stated = decimals_for(math.nan, entry.published * factor)
+    sign = {"at_least": "≥ ", "at_most": "≤ "}.get(entry.bound, "")
+    return sign + fixed(entry.published * factor, min(stated, max(decimals, 2)))
 
 
 def _published_row(entry: Comparison) -> tuple[str, ...]:
     factor = shown_factor(entry.metric)
-    decimals = decimals_for((entry.high - entry.low) / 2 * factor, entry.mean * factor)
-    stated = decimals_for(math.nan, entry.published * factor)
-    published = fixed(entry.published * factor, max(stated if stated else 0, min(decimals, 2)) if stated else 0)
     return (
         metric_heading(entry.metric),
         plain(entry.variant),
-        published,
+        published_text(entry),
         plus_minus(entry.mean * factor, entry.low * factor, entry.high * factor),
         plain(entry.kind),
         entry.verdict,
@@ -242,18 +274,20 @@ def _published_row(entry: Comparison) -> tuple[str, ...]:
 def assumptions_table(results: Results) -> Table:
     """Return every guess on which the results rest."""
     rows = tuple(
-        tuple(plain(MISSING if entry.get(key) in (None, "") else entry[key]) for key in ("key", "value", "source", "why"))
+        tuple(
+            plain(MISSING if entry.get(key) in (None, "") else entry[key]) for key in ("key", "value", "source", "why")
+        )
         for entry in results.facts.get("assumptions") or []
     )
     return Table("Assumptions", ("key", "value", "source", "why"), rows, note="Guesses, not published figures.")
 
 
 def ledger_shares(results: Results) -> pd.DataFrame:
-    """Return the share of GPU time by variant (rows) and bucket (columns), over all replications; empty without ledger."""
+    """Return the share of GPU time by variant (rows) and bucket (columns); empty without ledger."""
     ledger = results.table("ledger", ["bucket", "gpu_s"])
     if ledger.empty or not ledger["gpu_s"].sum() > 0:
         return pd.DataFrame(columns=list(BUCKETS))
-    totals = ledger.groupby(["variant", "bucket"])["gpu_s"].sum().unstack(fill_value=0.0)
+    totals = ledger.groupby(["variant", "bucket"])["gpu_s"].sum().unstack(fill_value=0)
     known = [name for name in results.variants if name in totals.index]
     totals = totals.reindex(index=known, columns=list(BUCKETS), fill_value=0.0)
     return totals.div(totals.sum(axis=1), axis=0)
@@ -264,7 +298,11 @@ def ledger_table(results: Results) -> Table:
     shares = ledger_shares(results)
     used = [bucket for bucket in BUCKETS if len(shares) and shares[bucket].max() > 0]
     rows = tuple(
-        (bucket.replace("_", " "), BUCKET_MEANING[bucket], *(percent(shares.at[name, bucket], 2) for name in shares.index))
+        (
+            bucket.replace("_", " "),
+            BUCKET_MEANING[bucket],
+            *(percent(float(share), 2) for share in shares[bucket].to_numpy(dtype=float)),
+        )
         for bucket in used
     )
     return Table(
@@ -299,5 +337,3 @@ def dictionary_tables() -> list[Table]:
 
 def _replications(results: Results) -> str:
     return f"{results.replications} replications" if results.replications != 1 else "1 replication"
-
-

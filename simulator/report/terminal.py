@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 
 from simulator.report.numbers import MISSING, plain, shortened
 from simulator.report.results import Results
@@ -20,12 +21,14 @@ from simulator.report.tables import (
 WIDTH = 100
 _GAP = 2
 _NARROWEST = 10
+_MOST_DIFFERENCES = 30
 
 
 def cells_wide(text: str) -> int:
     """Return how many terminal columns a text takes; East Asian wide letters take two, combining marks none."""
     return sum(
-        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text
+        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        for letter in text
     )
 
 
@@ -132,13 +135,24 @@ def _natural_width(table: Table) -> int:
     return sum(max(cells_wide(cell) for cell in column) for column in columns) + _GAP * (len(columns) - 1)
 
 
+def _brief_differences(results: Results) -> Table:
+    """Return the differences; of many variants only those in the metric that answers the question."""
+    table = differences_table(results)
+    answer_metric = results.facts.get("answer_metric")
+    if len(table.rows) > _MOST_DIFFERENCES and answer_metric:
+        short = differences_table(results, [str(answer_metric)])
+        table = replace(short, note=f"{short.note} differences.csv holds the other metrics.")
+    rows = tuple((row[0], shortened(row[1], 40), *row[2:]) for row in table.rows)
+    return _without_repeats(replace(table, rows=rows))
+
+
 def _without_repeats(table: Table) -> Table:
     """Return the table with a first cell left empty where it repeats the one above."""
     rows, last = [], None
     for row in table.rows:
         rows.append(("", *row[1:]) if row[0] == last else row)
         last = row[0]
-    return Table(table.title, table.headers, tuple(rows), table.numeric, table.note)
+    return replace(table, rows=tuple(rows))
 
 
 def terminal_text(results: Results, width: int = WIDTH) -> str:
@@ -149,7 +163,7 @@ def terminal_text(results: Results, width: int = WIDTH) -> str:
         "\n".join(textwrap.wrap(f"Answer: {study_answer(results).sentence}", width, subsequent_indent="  ")),
         summary_text(results, width) if results.metrics_shown else "Results\nNo metric has a value.",
     ]
-    for table in (_without_repeats(differences_table(results)), published_table(results), assumptions_table(results)):
+    for table in (_brief_differences(results), published_table(results), assumptions_table(results)):
         if table.rows:
             parts.append(render(table, width))
     return "\n\n".join(parts)

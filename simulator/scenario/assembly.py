@@ -88,9 +88,7 @@ def _machine(spec: VariantSpec) -> Machine:
         node_type=cluster.node.name,
         spare_nodes=cluster.spares.count,
         spare_kind=cluster.spares.kind,
-        domains={
-            kind: contiguous_domains(cluster.nodes, size) for kind, size in cluster.domain_sizes.items()
-        },
+        domains={kind: contiguous_domains(cluster.nodes, size) for kind, size in cluster.domain_sizes.items()},
     )
 
 
@@ -166,8 +164,7 @@ def _jobs(spec: VariantSpec) -> tuple[JobTable, tuple[JobProfile, ...]]:
 
 def _sorted(tables: list[JobTable]) -> JobTable:
     columns = {
-        name: np.concatenate([getattr(table, name) for table in tables])
-        for name in JobTable.__dataclass_fields__
+        name: np.concatenate([getattr(table, name) for table in tables]) for name in JobTable.__dataclass_fields__
     }
     order = np.argsort(columns["submit_s"], kind="stable")
     return JobTable(**{name: column[order] for name, column in columns.items()})
@@ -184,8 +181,8 @@ def trace_jobs(section: TraceSection, gpus_per_node: int) -> tuple[JobTable, Cle
     Notes
     -----
     The rules are those of ``workload.traces.to_processors``: jobs without a size or run time are left out; a run longer
-    than its request is cut to the request, as the batch system would have done; a missing request is replaced by the run
-    time. Jobs larger than the machine stay in and are rejected when they are submitted. Then the first N by
+    than its request is cut to the request, as the batch system would have done; a missing request is replaced by the
+    run time. Jobs larger than the machine stay in and are rejected when they are submitted. Then the first N by
     (submission, row) are taken and shifted so that the first submission is at 0.
     """
     return _trace_jobs(section, gpus_per_node, _stamp(section))
@@ -200,9 +197,7 @@ def _stamp(section: TraceSection | None) -> tuple[int, int]:
 
 
 @functools.lru_cache(maxsize=8)
-def _trace_jobs(
-    section: TraceSection, gpus_per_node: int, stamp: tuple[int, int]
-) -> tuple[JobTable, CleaningReport]:
+def _trace_jobs(section: TraceSection, gpus_per_node: int, stamp: tuple[int, int]) -> tuple[JobTable, CleaningReport]:
     table, _ = _read_trace(section.format, section.path, stamp)
     jobs, report = to_processors(table, estimates=section.estimates)
     jobs = jobs.iloc[: section.first]

@@ -41,8 +41,7 @@ def assumptions_of(spec: VariantSpec) -> tuple[Assumption, ...]:
 def declared_assumptions(spec: VariantSpec, document: object) -> tuple[Assumption, ...]:
     """Return the guesses the scenario's author declares, with the values that stand in the file."""
     return tuple(
-        Assumption(row.key, shown(_value_at(document, row.key)), "scenario", row.why)
-        for row in spec.report.assumptions
+        Assumption(row.key, shown(_value_at(document, row.key)), "scenario", row.why) for row in spec.report.assumptions
     )
 
 
@@ -72,9 +71,7 @@ def _of_faults(spec: VariantSpec) -> Iterator[Assumption]:
     mix = spec.faults.mix
     if mix is None or mix.name not in presets.names("faults"):
         return
-    given: dict[tuple[str, ...], Evidence] = {
-        row.path: row for row in presets.preset("faults", mix.name).rows()
-    }
+    given: dict[tuple[str, ...], Evidence] = {row.path: row for row in presets.preset("faults", mix.name).rows()}
     users: dict[tuple[str, str, str], list[str]] = {}
     for name in mix.classes:
         for key in ("component", "rate", "clock", "stops_job", "takes_node_out", "detect", "localise"):

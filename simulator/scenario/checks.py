@@ -75,14 +75,10 @@ def _machine(spec: VariantSpec) -> Iterator[Complaint]:
     cluster = spec.cluster
     if cluster.spares.count >= cluster.nodes:
         found = f"{cluster.spares.count} spares of {cluster.nodes} nodes"
-        yield Complaint(
-            ("cluster", "spares", "count"), "no node is left to work", found, "fewer spares than nodes"
-        )
+        yield Complaint(("cluster", "spares", "count"), "no node is left to work", found, "fewer spares than nodes")
     for kind in cluster.domains:
         if kind in ("node", "GPU"):
-            yield Complaint(
-                ("cluster", "domains", kind), "this name is reserved", repr(kind), "rack, switch, ..."
-            )
+            yield Complaint(("cluster", "domains", kind), "this name is reserved", repr(kind), "rack, switch, ...")
 
 
 def _times(spec: VariantSpec) -> Iterator[Complaint]:
@@ -91,9 +87,7 @@ def _times(spec: VariantSpec) -> Iterator[Complaint]:
     for key in ("warm_up", "sample_every"):
         value = getattr(spec, key)
         if value is not None and value >= spec.horizon:
-            yield Complaint(
-                (key,), "must be shorter than the horizon", f"{value:g} s", f"less than {spec.horizon:g} s"
-            )
+            yield Complaint((key,), "must be shorter than the horizon", f"{value:g} s", f"less than {spec.horizon:g} s")
 
 
 def job_nodes(spec: VariantSpec, job: JobSection) -> int:
@@ -119,9 +113,7 @@ def _jobs(spec: VariantSpec) -> Iterator[Complaint]:
         own = job_names(job)
         names.update(own)
         if any(names[name] > 1 for name in own):
-            yield Complaint(
-                (*path, "name"), "this name is taken by another job", repr(job.name), "unique names"
-            )
+            yield Complaint((*path, "name"), "this name is taken by another job", repr(job.name), "unique names")
         yield from _size(spec, job, path)
         if job.work is None and spec.horizon is None:
             yield Complaint(
@@ -162,6 +154,10 @@ def _tiers(section: CheckpointSection, path: KeyPath) -> Iterator[Complaint]:
         if tier.name in seen:
             yield Complaint((*path, "tiers", position, "name"), "two tiers share a name", repr(tier.name))
         seen.add(tier.name)
+        if tier.blocking == 0.0 and tier.interval.chosen() not in ("fixed", "never"):
+            problem = "a checkpoint that costs nothing has no optimal interval"
+            allowed = 'a duration such as "10 min", or blocking above zero'
+            yield Complaint((*path, "tiers", position), problem, repr(tier.interval.chosen()), allowed)
         yield from _own_keys("checkpointing", tier.interval, (*path, "tiers", position, "interval"))
 
 
@@ -216,9 +212,7 @@ def _scope_and_rate(spec: VariantSpec, name: str, section: FaultClassSection) ->
     elif rate.population not in ("node", "GPU", *domains):
         key = "rate" if section.mtbf is None else "mtbf"
         path = _class_path(spec, name, key)
-        yield _unknown(
-            path, f"class {name!r} has an unknown population", rate.population, ["node", "GPU", *domains]
-        )
+        yield _unknown(path, f"class {name!r} has an unknown population", rate.population, ["node", "GPU", *domains])
     if not (section.stops_job or section.takes_node_out):
         path = _class_path(spec, name, "stops_job")
         yield Complaint(path, f"class {name!r} does nothing", allowed="stops_job, takes_node_out, or both")
@@ -228,17 +222,13 @@ def _repair(spec: VariantSpec, name: str, section: FaultClassSection) -> Iterato
     if not section.takes_node_out:
         if "repair" in section.model_fields_set and section.repair is not None:
             path = _class_path(spec, name, "repair")
-            yield Complaint(
-                path, f"class {name!r} takes no node out, so nothing is repaired", repr(section.repair)
-            )
+            yield Complaint(path, f"class {name!r} takes no node out, so nothing is repaired", repr(section.repair))
         return
     chosen = repair_name_of(spec, section)
     path = ("repairs", "mix") if section.repair is None else _class_path(spec, name, "repair")
     if chosen is None:
         allowed = "repairs: {mix: operator_mix_assumed}, or a repair for the class"
-        yield Complaint(
-            ("repairs", "mix"), f"class {name!r} takes nodes out and has no repair mix", None, allowed
-        )
+        yield Complaint(("repairs", "mix"), f"class {name!r} takes nodes out and has no repair mix", None, allowed)
     elif chosen not in repair_names(spec.repairs):
         yield _unknown(path, "unknown repair mix", chosen, repair_names(spec.repairs))
     else:
@@ -249,9 +239,7 @@ def _mix(spec: VariantSpec, name: str) -> Iterator[Complaint]:
     section = repair_section(spec.repairs, name)
     path: KeyPath = ("repairs", "mixes", name)
     if not section.tiers:
-        yield Complaint(
-            path, "a repair mix needs tiers", allowed="tiers: {swap: {probability: 1, time: 24 h}}"
-        )
+        yield Complaint(path, "a repair mix needs tiers", allowed="tiers: {swap: {probability: 1, time: 24 h}}")
         return
     total = sum(tier.probability for tier in section.tiers.values())
     if abs(total - 1.0) > 1e-9:
@@ -261,15 +249,13 @@ def _mix(spec: VariantSpec, name: str) -> Iterator[Complaint]:
     escapes = section.failure_probability > 0.0 and section.escape_probability > 0.0
     if escapes and (section.recurrence is None or section.recurrence.mean == 0.0):
         problem = "a missed fault must strike again after some time"
-        yield Complaint(
-            (*path, "recurrence"), problem, allowed='recurrence: "2 days", or escape_probability: 0'
-        )
+        yield Complaint((*path, "recurrence"), problem, allowed='recurrence: "2 days", or escape_probability: 0')
 
 
 def _report(spec: VariantSpec, variants: tuple[str, ...]) -> Iterator[Complaint]:
     metrics = [metric.name for metric in METRICS]
     report = spec.report
-    named = [(("report", "answer", "metric"), report.answer.metric)]
+    named: list[tuple[KeyPath, str]] = [(("report", "answer", "metric"), report.answer.metric)]
     named += [(("report", "published", i, "metric"), row.metric) for i, row in enumerate(report.published)]
     named += [(("report", "metrics", i), metric) for i, metric in enumerate(report.metrics)]
     for path, metric in named:
@@ -277,11 +263,9 @@ def _report(spec: VariantSpec, variants: tuple[str, ...]) -> Iterator[Complaint]
             yield _unknown(path, "unknown metric", metric, metrics)
     for position, row in enumerate(report.published):
         if row.variant is not None and row.variant not in variants:
-            yield _unknown(
-                ("report", "published", position, "variant"), "unknown variant", row.variant, list(variants)
-            )
+            yield _unknown(("report", "published", position, "variant"), "unknown variant", row.variant, list(variants))
     classes = list(fault_sections(spec.faults))
     for position, known in enumerate(report.published_classes):
         if known.class_ not in classes:
-            path = ("report", "published_classes", position, "class")
-            yield _unknown(path, "unknown fault class", known.class_, classes)
+            where: KeyPath = ("report", "published_classes", position, "class")
+            yield _unknown(where, "unknown fault class", known.class_, classes)

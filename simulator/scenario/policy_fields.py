@@ -22,12 +22,7 @@ class PolicySection(Section):
 
     def own_keys(self) -> dict[str, Any]:
         """Return the policy's keys that the user gave."""
-        keys = {
-            field
-            for members in families().values()
-            for policy in members.values()
-            for field in keys_of(policy)
-        }
+        keys = {field for members in families().values() for policy in members.values() for field in keys_of(policy)}
         return {key: getattr(self, key) for key in sorted(self.model_fields_set & keys)}
 
 
@@ -47,7 +42,7 @@ def _annotation(policy: type, field: dataclasses.Field[Any]) -> tuple[Any, Any]:
         positive = (field.metadata.get("at_least") or 0.0) > 0.0
         kind: Any = PositiveSeconds if positive else Seconds
         return Annotated[kind, Field(description=meaning)], _UNSET
-    bounds = {"ge": field.metadata.get("at_least"), "le": field.metadata.get("at_most")}
+    bounds: dict[str, Any] = {"ge": field.metadata.get("at_least"), "le": field.metadata.get("at_most")}
     plain: Any = get_type_hints(policy)[field.name]
     return Annotated[plain, Field(description=meaning, **bounds)], _UNSET
 
@@ -65,9 +60,7 @@ def policy_section(family: str, default: str, name: str, base: type[PolicySectio
             fields[key] = _annotation(policy, field)
     described = f"registry name of the {family} policy"
     fields["policy"] = (Annotated[Literal[tuple(members)], Field(description=described)], default)
-    return create_model(
-        name, __base__=base, __module__=base.__module__, __doc__=f"The {family} policy.", **fields
-    )
+    return create_model(name, __base__=base, __module__=base.__module__, __doc__=f"The {family} policy.", **fields)
 
 
 if TYPE_CHECKING:

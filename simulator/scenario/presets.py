@@ -104,6 +104,8 @@ def shown(value: object) -> str:
     """Return a value of a file as people read it."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {shown(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return "; ".join(shown(part) for part in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else str(value)
@@ -123,9 +125,7 @@ def _stripped(node: Any) -> Any:
 
 def _evidence(path: tuple[str, ...], node: Any) -> Iterator[Evidence]:
     if _has_evidence(node):
-        yield Evidence(
-            path, node["value"], node.get("low"), node.get("high"), node["source"], node["confidence"]
-        )
+        yield Evidence(path, node["value"], node.get("low"), node.get("high"), node["source"], node["confidence"])
     elif isinstance(node, dict):
         for key, value in node.items():
             yield from _evidence((*path, key), value)
@@ -167,6 +167,15 @@ def named(kind: Kind, name: str) -> Preset:
         return preset(kind, name)
     except InputError as error:
         raise refusal(error.problem, error.found, error.allowed, error.nearest) from error
+
+
+def refuse_own(kind: Kind, section: Any) -> None:
+    """Refuse a mapping that takes the name of a preset, because reports would give it the preset's sources."""
+    from simulator.scenario.quantities import refusal
+
+    name = section.get("name") if isinstance(section, dict) else None
+    if name in names(kind):
+        raise refusal("this name belongs to a preset", repr(name), "a name of your own")
 
 
 def list_presets() -> list[Preset]:

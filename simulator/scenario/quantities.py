@@ -99,9 +99,7 @@ _FRACTION_SCHEMA = {
 Seconds = Annotated[float, PlainValidator(_reader("duration")), WithJsonSchema(text_schema("duration"))]
 """A duration, zero or more, seconds inside."""
 
-PositiveSeconds = Annotated[
-    float, PlainValidator(_reader("duration", True)), WithJsonSchema(text_schema("duration"))
-]
+PositiveSeconds = Annotated[float, PlainValidator(_reader("duration", True)), WithJsonSchema(text_schema("duration"))]
 """A duration greater than zero, seconds inside."""
 
 Price = Annotated[float, PlainValidator(_reader("money_rate")), WithJsonSchema(text_schema("money_rate"))]
@@ -147,14 +145,10 @@ class DurationSpec(Section):
     def _from_text(cls, value: Any, handler: ModelWrapValidatorHandler[DurationSpec]) -> DurationSpec:
         if isinstance(value, dict):
             return handler(value)._checked()
-        return cls.model_construct(
-            family="fixed", mean=read_quantity(value, "duration"), cv=None, median=None
-        )
+        return cls.model_construct(family="fixed", mean=read_quantity(value, "duration"), cv=None, median=None)
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Allow text besides the mapping."""
         return {"anyOf": [text_schema("duration"), handler(schema)]}
 

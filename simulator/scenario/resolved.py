@@ -18,6 +18,9 @@ from simulator.scenario.checks import Complaint, complaints
 from simulator.scenario.loading import Document, apply_set, nearest, read_document, variants_of
 from simulator.scenario.schema import PublishedSection, VariantSpec
 
+_OF_THE_STUDY = ("name", "question", "seed", "replications", "report")
+"""Keys that are the same for all variants."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scenario:
@@ -103,12 +106,10 @@ class Scenario:
                 used.setdefault(("faults", spec.faults.mix.name))
             for section in fault_sections(spec.faults).values():
                 used.setdefault(("repairs", str(repair_name_of(spec, section))))
-        return tuple(pair for pair in used if pair[1] in names(pair[0]))  # type: ignore[arg-type]
+        return tuple(pair for pair in used if pair[1] in names(pair[0]))
 
 
-def load(
-    path: str | Path, overrides: Mapping[str, object] | None = None, settings: Sequence[str] = ()
-) -> Scenario:
+def load(path: str | Path, overrides: Mapping[str, object] | None = None, settings: Sequence[str] = ()) -> Scenario:
     """Read, check and resolve a scenario file.
 
     Parameters
@@ -129,8 +130,13 @@ def load(
     InputError
         If the file, or any of its variants, is wrong.
     """
-    changes = [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items()]
+    changes = [f"{key}={json.dumps(value, default=_plain)}" for key, value in (overrides or {}).items()]
     return resolve(apply_set(read_document(path), [*changes, *settings]))
+
+
+def _plain(value: Any) -> Any:
+    """Return a path as text and a NumPy scalar as a Python number."""
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def resolve(document: Document) -> Scenario:
@@ -145,6 +151,13 @@ def resolve(document: Document) -> Scenario:
     names = tuple(documents)
     specs = {name: _validated(documents[name], names) for name in names}
     first = specs[names[0]]
+    for name, spec in specs.items():
+        for key in _OF_THE_STUDY:
+            if getattr(spec, key) != getattr(first, key):
+                problem = f"variant {name!r} changes a key that belongs to the whole study"
+                raise _blamed(
+                    Complaint((key,), problem, allowed="a change of the machine or a policy"), documents[name]
+                )
     text = json.dumps(document.data, sort_keys=False, allow_nan=False)
     return Scenario(
         name=first.name,
@@ -171,6 +184,4 @@ def _validated(document: Document, variants: tuple[str, ...]) -> VariantSpec:
 def _blamed(complaint: Complaint, document: Document) -> InputError:
     file, line = document.where(complaint.path)
     key = ".".join(str(part) for part in complaint.path)
-    return InputError(
-        complaint.problem, file, line, key, complaint.found, complaint.allowed, complaint.nearest
-    )
+    return InputError(complaint.problem, file, line, key, complaint.found, complaint.allowed, complaint.nearest)

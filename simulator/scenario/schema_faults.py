@@ -110,12 +110,11 @@ class FaultMix(Section):
         if isinstance(value, str):
             found = presets.named("faults", value)
             return handler({"name": found.name, **found.body()})
+        presets.refuse_own("faults", value)
         return handler(value)
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Allow a preset's name besides the mapping."""
         return {"anyOf": [{"type": "string", "enum": presets.names("faults")}, handler(schema)]}
 

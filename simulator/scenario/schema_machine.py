@@ -37,12 +37,11 @@ class NodeType(Section):
         if isinstance(value, str):
             found = presets.named("nodes", value)
             return handler({"name": found.name, **found.body(without=("facts",))})
+        presets.refuse_own("nodes", value)
         return handler(value)
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Allow a preset's name besides the mapping."""
         return {"anyOf": [{"type": "string", "enum": presets.names("nodes")}, handler(schema)]}
 

@@ -88,9 +88,7 @@ class IntervalKeys(PolicySection):
         return handler({"policy": "fixed", "interval": value})
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Allow a name or a duration besides the mapping."""
         names = {"type": "string", "enum": list(families()["checkpointing"])}
         return {"anyOf": [names, text_schema("duration"), handler(schema)]}

@@ -1,0 +1,1 @@
+"""What the machine works on: jobs, traces, checkpoints and restarts."""

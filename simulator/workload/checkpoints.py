@@ -59,7 +59,7 @@ class CheckpointTier:
 @kernel
 def _due_until(work_s: float, interval_s: float, is_inclusive: bool) -> float:
     """Return how many multiples of the interval lie before ``work_s`` (or also at it)."""
-    count = np.floor(work_s / interval_s)
+    count: float = np.floor(work_s / interval_s)
     if count > 0.0 and count * interval_s > work_s:
         count -= 1.0
     elif (count + 1.0) * interval_s <= work_s:
@@ -88,7 +88,7 @@ def _elapsed_at(
 ) -> float:
     """Return the wall time at the work of checkpoint ``count`` of a tier, ``own`` checkpoints of it behind us."""
     work_s = count * intervals_s[tier]
-    elapsed_s = work_s / rate
+    elapsed_s: float = work_s / rate
     for other in range(intervals_s.size):
         done = own
         if other != tier:
@@ -113,6 +113,8 @@ def _reached(
     between these lines finds it.
     """
     interval_s = intervals_s[tier]
+    if np.isinf(interval_s):
+        return 0.0
     wall_per_work = 1.0 / rate
     slack_s = 0.0
     for other in range(intervals_s.size):
@@ -121,10 +123,9 @@ def _reached(
         slack_s += blockings_s[other] + 2.0 * wait_s
     late_s = persists_s[tier] if is_usable else 0.0
     behind = 0.0 if is_usable else 1.0
-    # MUST HOLD: checkpoint `low` is reached (0 always is) and `high` is not; one more on each side for rounding.
-    # The lower line may touch a checkpoint's end, and `late_s` shifts it.
-    slack_s += late_s
-    low = max(0.0, np.floor((elapsed_s - slack_s) / wall_per_work / interval_s) - 1.0)
+    # MUST HOLD: checkpoint `low` is reached (0 always is) and `high` is not. The wall time of a checkpoint is at most
+    # its work times `wall_per_work`, and less than that by at most `slack_s`; one more on each side for rounding.
+    low: float = max(0.0, np.floor((elapsed_s - late_s) / wall_per_work / interval_s) - 1.0)
     high = np.ceil((elapsed_s + slack_s) / wall_per_work / interval_s) + 2.0
     while high - low > 1.0:
         middle = np.floor((low + high) / 2.0)
@@ -188,7 +189,7 @@ def wall_to_finish(
     """
     if np.isinf(work_s):
         return np.inf
-    elapsed_s = work_s / rate
+    elapsed_s: float = work_s / rate
     before_s = work_s * (1.0 - _END_TOLERANCE)
     for tier in range(intervals_s.size):
         taken = _due_until(before_s, intervals_s[tier], False)
@@ -212,9 +213,8 @@ def usable_work(
     `progress`; ``tier`` is an index into them.
     """
     usable = _reached(elapsed_s, rate, intervals_s, blockings_s, persists_s, tier, True)
-    if usable == 0.0:
-        return 0.0  # an infinite interval times 0 would be NaN
-    return usable * intervals_s[tier]
+    saved_s: float = usable * intervals_s[tier] if usable > 0.0 else 0.0  # not 0 times infinity
+    return saved_s
 
 
 @dataclass(frozen=True)

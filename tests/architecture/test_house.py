@@ -65,9 +65,7 @@ def is_type_checking(node: ast.AST) -> bool:
 def packages(node: ast.AST, *, at_start: bool) -> Iterator[str]:
     """Packages imported below a node but for type checkers; ``at_start``: those of functions left out too."""
     for child in ast.iter_child_nodes(node):
-        if is_type_checking(child) or (
-            at_start and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
-        ):
+        if is_type_checking(child) or (at_start and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)):
             continue
         yield from imported(child)
         yield from packages(child, at_start=at_start)
@@ -83,8 +81,7 @@ def test_each_heavy_library_lives_in_one_room(library: str) -> None:
     strangers = [
         place(module)
         for module in MODULES
-        if not place(module).startswith(rooms)
-        and any(library in imported(node) for node in ast.walk(tree(module)))
+        if not place(module).startswith(rooms) and any(library in imported(node) for node in ast.walk(tree(module)))
     ]
     assert strangers == [], f"{library} may only be imported in {', '.join(rooms)}"
 

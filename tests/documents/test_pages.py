@@ -4,8 +4,8 @@ How a page is marked:
 
 * ``python`` blocks of a page run in order in one namespace, in a folder that holds a copy of ``scenarios/``.
   A block under ``<!-- not run: REASON -->`` is left out.
-* ``bash`` and ``console`` blocks run only under ``<!-- run -->``; in ``console`` blocks ``$ `` starts a command
-  and the lines below it are its expected output.
+* ``bash`` and ``console`` blocks run only under ``<!-- run -->``. In ``console`` blocks ``$ `` starts a command
+  and the lines below are its expected output.
 * A block under ``<!-- output -->`` is what the last Python block before it prints.
 * Expected output may hold ``...`` for what differs from run to run; runs of blanks count as one.
 """
@@ -73,9 +73,7 @@ def blocks_of(text: str) -> list[Block]:
         start, fence, indent = at, opening["fence"], len(opening["indent"])
         while at < len(lines) and not re.fullmatch(rf" *{fence[0]}{{{len(fence)},}} *", lines[at]):
             at += 1
-        body = "".join(
-            inner[min(indent, len(inner) - len(inner.lstrip())) :] + "\n" for inner in lines[start:at]
-        )
+        body = "".join(inner[min(indent, len(inner) - len(inner.lstrip())) :] + "\n" for inner in lines[start:at])
         blocks.append(Block(opening["language"], mark, body, start + 1))
         mark, at = "", at + 1
     return blocks
@@ -186,9 +184,7 @@ def test_examples_of_a_page_run(page: Path, folder: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_blocks_of_a_page_name_a_language_and_marks_fit(page: Path) -> None:
     blocks = page_blocks(page)
-    assert [block.line for block in blocks if not block.language] == [], (
-        "lines of blocks that name no language"
-    )
+    assert [block.line for block in blocks if not block.language] == [], "lines of blocks that name no language"
     misplaced = [b.line for b in blocks if b.mark == "run" and b.language not in {"bash", "console"}]
     misplaced += [b.line for b in blocks if b.mark.startswith("not run") and b.language != "python"]
     assert misplaced == [], "lines of blocks whose mark does not fit their language"

@@ -256,7 +256,8 @@ CASES = [
         "not a time",
         "philly",
         philly(timestamp="09/10/2017 07:01"),
-        f"trace:2: timestamp: not a time ({_ONE}); found '09/10/2017 07:01'; allowed: a time like '2017-10-09 07:01:55'",
+        f"trace:2: timestamp: not a time ({_ONE}); found '09/10/2017 07:01';"
+        " allowed: a time like '2017-10-09 07:01:55'",
     ),
     Case(
         "impossible date",

@@ -68,9 +68,7 @@ def test_parses_under_the_old_pythons_it_must_speak_to() -> None:
 
 def test_uses_the_standard_library_only() -> None:
     tree = ast.parse((ROOT / "bootstrap.py").read_text(encoding="utf-8"))
-    names = {
-        alias.name.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names
-    }
+    names = {alias.name.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
     names |= {(n.module or "").partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     assert names <= sys.stdlib_module_names
 
@@ -82,9 +80,7 @@ def test_second_set_up_does_nothing(bootstrap: ModuleType, project: Path, record
     assert (recorded.made, recorded.installed) == (1, [("test",)])
 
 
-def test_extras_are_added_to_those_installed(
-    bootstrap: ModuleType, project: Path, recorded: Recorded
-) -> None:
+def test_extras_are_added_to_those_installed(bootstrap: ModuleType, project: Path, recorded: Recorded) -> None:
     bootstrap.Environment(project).set_up(())
     bootstrap.Environment(project).set_up(("test",))
     assert (recorded.made, recorded.installed) == (1, [(), ("test",)])
@@ -108,9 +104,7 @@ def test_installs_again_when_requirements_or_pins_change(
     assert recorded.made == 1
 
 
-def test_interrupted_set_up_is_redone_from_nothing(
-    bootstrap: ModuleType, project: Path, recorded: Recorded
-) -> None:
+def test_interrupted_set_up_is_redone_from_nothing(bootstrap: ModuleType, project: Path, recorded: Recorded) -> None:
     recorded.fail_install = True
     environment = bootstrap.Environment(project)
     with pytest.raises(bootstrap.SetUpError):
@@ -123,9 +117,7 @@ def test_interrupted_set_up_is_redone_from_nothing(
     assert environment.is_ready(())
 
 
-def test_environment_made_by_hand_is_built_upon(
-    bootstrap: ModuleType, project: Path, recorded: Recorded
-) -> None:
+def test_environment_made_by_hand_is_built_upon(bootstrap: ModuleType, project: Path, recorded: Recorded) -> None:
     environment = bootstrap.Environment(project)
     environment.scripts.mkdir(parents=True)
     environment.python.touch()
@@ -239,9 +231,14 @@ def test_run_compares_the_quickstart_by_default(
     bootstrap: ModuleType, project: Path, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[list[str]] = []
-    monkeypatch.setattr(bootstrap, "call", lambda command: calls.append(command[1:]) or 0)
+
+    def note(command: list[str]) -> int:
+        calls.append(command[1:])
+        return 130
+
+    monkeypatch.setattr(bootstrap, "call", note)
     environment = bootstrap.Environment(project)
-    bootstrap.run(environment, [])
+    assert bootstrap.run(environment, []) == 130  # the exit code of the command is handed on
     bootstrap.run(environment, ["--workers", "1"])
     bootstrap.run(environment, ["my.yaml", "--workers", "1"])
     quickstart = str(ROOT / "scenarios" / "quickstart.yaml")

@@ -225,9 +225,7 @@ def test_conservative_replay_equals_the_twin_and_keeps_its_guarantees(jobs: list
 
 
 queues = st.lists(st.tuples(st.integers(1, 9), st.one_of(seconds, st.just(math.inf))), max_size=12)
-running_sets = st.lists(
-    st.tuples(st.integers(1, 4), st.one_of(st.integers(0, 20), st.just(math.inf))), max_size=8
-)
+running_sets = st.lists(st.tuples(st.integers(1, 4), st.one_of(st.integers(0, 20), st.just(math.inf))), max_size=8)
 
 
 @settings(max_examples=500, deadline=None)

@@ -81,9 +81,6 @@ def stacked_rows(axes: Axes, shares: pd.DataFrame, looks: Mapping[str, Look], th
         left += width
 
 
-def legend_below(axes: Axes, columns: int) -> None:
-    """Put the legend of the axes under the whole figure."""
-    handles, labels = axes.get_legend_handles_labels()
-    figure = axes.figure
-    assert isinstance(figure, PaperFigure)
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+def label_end(axes: Axes, value: float, row: int, text: str) -> None:
+    """Write a text right of the end of a horizontal bar."""
+    axes.annotate(text, (value, row), (3, 0), textcoords="offset points", va="center", fontsize=8)

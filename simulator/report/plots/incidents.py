@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from simulator.report.numbers import duration, number, plain
-from simulator.report.plots.common import ROW_INCHES, Missing, Plot, count_of, name_rows, stacked_rows
+from simulator.report.numbers import duration, number, plain, shortened
+from simulator.report.plots.common import ROW_INCHES, Missing, Plot, count_of, label_end, name_rows, stacked_rows
 from simulator.report.results import Results
 from simulator.report.style import PHASE_LOOKS, PaperFigure, clean_value_axis, footnote, paper, variant_looks
 
@@ -28,7 +28,7 @@ _TICKS_S = (1e-3, 0.01, 0.1, 1, 10, 60, 600, 3600, 6 * 3600, 86400, 7 * 86400, 6
 
 
 def stage_means(incidents: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean duration of each stage in seconds (columns) by variant (rows), over the incidents that finished it."""
+    """Return mean seconds of each stage (columns) by variant (rows), over the incidents that finished the stage."""
     stages = {name: incidents[end] - incidents[start] for name, start, end in STAGES}
     return pd.DataFrame(stages).groupby(incidents["variant"]).mean()
 
@@ -40,14 +40,16 @@ def anatomy_plot(results: Results) -> Plot | Missing:
     if incidents.empty:
         return Missing(name, heading, "no incident happened in the replications whose incidents are kept")
     means = stage_means(incidents).reindex([v for v in results.variants if v in set(incidents["variant"])])
-    if not np.isfinite(means.to_numpy()).any():
-        return Missing(name, heading, "no incident finished any of its stages")
+    instant = [str(stage) for stage in means.columns if not (means[stage] > 0).any()]
+    means = means.drop(columns=instant)
+    if means.shape[1] == 0:
+        return Missing(name, heading, "no incident finished a stage that takes time")
     counts = incidents.groupby("variant").size()
     kept = int(incidents["replication"].nunique())
     low, high = int(counts.min()), int(counts.max())
     sample = count_of(high, "incident") if low == high else f"{low:,} to {high:,} incidents"
     with paper():
-        figure = PaperFigure(1.25 + len(STAGES) * max(0.34, 0.115 * len(means)) + 0.2 * -(-len(means) // 2))
+        figure = PaperFigure(1.25 + means.shape[1] * max(0.34, 0.115 * len(means)) + 0.2 * -(-len(means) // 2))
         axes = figure.subplots()
         _stage_dots(axes, means, results)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
@@ -55,13 +57,10 @@ def anatomy_plot(results: Results) -> Plot | Missing:
     return Plot(
         name,
         heading,
-        f"Mean duration of each stage, from the fault to the node's return to service (logarithmic axis), over {sample} per "
-        f"variant in {count_of(kept, 'replication')}; stages still open at the end of the run are left out.",
-        "Mean duration of each stage. "
-        + " ".join(
-            f"{plain(v)}: " + ", ".join(f"{stage} {duration(float(means.at[v, stage]))}" for stage in means.columns) + "."
-            for v in means.index
-        ),
+        "Mean duration of each stage, from the fault to the node's return to service (logarithmic axis), over "
+        f"{sample} per variant in {count_of(kept, 'replication')}; stages still open at the end are left out."
+        + (f" No time passes in: {', '.join(instant)}." if instant else ""),
+        "Mean duration of each stage. " + " ".join(f"{plain(v)}: {_in_words(means.loc[v])}." for v in means.index),
         figure,
     )
 
@@ -83,13 +82,23 @@ def _stage_dots(axes: Axes, means: pd.DataFrame, results: Results) -> None:
             markersize=6,
             markeredgecolor="white",
             markeredgewidth=0.6,
-            label=plain(name) if len(plain(name)) <= 34 else plain(name)[:33] + "…",
+            label=shortened(plain(name), 34),
         )
     _time_axis(axes, floor, float(np.nanmax(values)), has_zero=bool((values == 0).any()))
     name_rows(axes, list(means.columns))
-    for row in range(1, len(STAGES)):
+    for row, stage in enumerate(means.columns):
         axes.axhline(row - 0.5, color="#EEF1F4", linewidth=0.8)
+        axes.annotate(_range(means[stage]), (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=8)
     clean_value_axis(axes)
+
+
+def _in_words(row: pd.Series) -> str:
+    return ", ".join(f"{stage} {duration(float(seconds))}" for stage, seconds in row.items())
+
+
+def _range(values: pd.Series) -> str:
+    low, high = duration(float(values.min()), 2), duration(float(values.max()), 2)
+    return low if low == high else f"{low} –\n{high}"
 
 
 def _time_axis(axes: Axes, floor: float, top: float, has_zero: bool) -> None:
@@ -113,7 +122,7 @@ def phases_plot(results: Results) -> Plot | Missing:
     if phases.empty or not phases["job_s"].sum() > 0:
         return Missing(name, heading, "no job spent time in a restart phase")
     order = [str(phase) for phase in phases["phase"].drop_duplicates()]
-    hours = phases.groupby(["variant", "phase"])["job_s"].sum().unstack(fill_value=0.0) / 3600 / results.replications
+    hours = phases.groupby(["variant", "phase"])["job_s"].sum().unstack(fill_value=0) / 3600 / results.replications
     hours = hours.reindex(index=results.variants, columns=order, fill_value=0.0)
     hours = hours.loc[:, hours.max() > 0]
     looks = {phase: PHASE_LOOKS[place % len(PHASE_LOOKS)] for place, phase in enumerate(order)}
@@ -124,7 +133,7 @@ def phases_plot(results: Results) -> Plot | Missing:
         stacked_rows(axes, hours, looks)
         totals = hours.sum(axis=1)
         for row, total in enumerate(totals):
-            axes.annotate(f"{number(total, 3)} h", (total, row), (3, 0), textcoords="offset points", va="center", fontsize=8)
+            label_end(axes, float(total), row, f"{number(float(total), 3)} h")
         name_rows(axes, list(hours.index))
         axes.set_xlim(0, float(totals.max()) * 1.17)
         axes.set_xlabel("wall time of jobs in restart phases (h)")
@@ -135,7 +144,8 @@ def phases_plot(results: Results) -> Plot | Missing:
     return Plot(
         name,
         heading,
-        f"Wall time that jobs spend between an interruption and useful work, by phase, hours per replication (mean of {sample}).",
+        "Wall time that jobs spend between an interruption and useful work, by phase, in hours per replication "
+        f"(mean of {sample}).",
         f"Stacked bars of restart time by phase. Totals: {parts}.",
         figure,
     )

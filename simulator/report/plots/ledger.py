@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from simulator.report.numbers import percent, plain
-from simulator.report.plots.common import ROW_INCHES, Missing, Plot, count_of, name_rows, stacked_rows
+from simulator.report.plots.common import ROW_INCHES, Missing, Plot, count_of, label_end, name_rows, stacked_rows
 from simulator.report.results import Results
 from simulator.report.style import BUCKET_LOOK, PaperFigure, clean_value_axis, footnote, paper
 from simulator.report.tables import ledger_shares
@@ -29,13 +29,12 @@ def ledger_plot(results: Results) -> Plot | Missing:
         footnote(figure, f"Share of the machine's GPU time, {sample} of each variant together.")
     productive = shares.get("productive", pd.Series(0.0, index=shares.index))
     parts = "; ".join(f"{plain(name)} {percent(value, 1)}" for name, value in productive.items())
+    panels = f" Top: all GPU time. Bottom: everything except {' and '.join(left_out)}, enlarged."
     return Plot(
         NAME,
         HEADING,
-        "Every GPU-second of the machine lands in exactly one bucket. Top: all GPU time. Bottom: everything except "
-        f"{' and '.join(left_out)}, enlarged. Shares in percent of GPU time, {sample} of each variant together."
-        if not zoomed.empty
-        else f"Every GPU-second of the machine lands in exactly one bucket. Shares in percent, {sample} of each variant.",
+        f"Every GPU-second of the machine lands in exactly one bucket.{'' if zoomed.empty else panels} "
+        f"Shares in percent of GPU time, {sample} of each variant together.",
         f"Stacked bars of the goodput ledger by variant. Productive share: {parts}.",
         figure,
     )
@@ -63,7 +62,7 @@ def _drawn(shares: pd.DataFrame, zoomed: pd.DataFrame, left_out: list[str]) -> P
         stacked_rows(below[0], zoomed, BUCKET_LOOK)
         totals = zoomed.sum(axis=1)
         for row, total in enumerate(totals):
-            below[0].annotate(percent(total, 2), (total, row), (3, 0), textcoords="offset points", va="center", fontsize=8)
+            label_end(below[0], float(total), row, percent(float(total), 2))
         _finish(below[0], list(shares.index), f"all except {' and '.join(left_out)} (%)", float(totals.max()) * 1.17)
     handles, labels = top.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from simulator.report.numbers import metric_heading, metric_title, number, plain, shown_factor
 from simulator.report.plots.common import ROW_INCHES, Missing, Plot, count_of, name_rows
@@ -66,9 +68,11 @@ def answer_plot(results: Results) -> Plot | Missing:
     heading = f"The answer: {metric_title(metric)}"
     if metric not in results.runs or not results.runs[metric].notna().any():
         return Missing(name, heading, f"{metric_title(metric)} has no value in any replication")
+    if results.runs[metric].count() == 1:
+        return Missing(name, heading, "there is a single number, which stands in the table")
     others = [v for v in results.variants if v != results.baseline]
     differences = _differences(results, metric, others)
-    has_second = bool(others) and differences["mean_difference"].notna().any()
+    has_second = bool(others) and bool(differences["mean_difference"].notna().any())
     with paper():
         rows = len(results.variants) + (len(others) + 2 if has_second else 0)
         figure = PaperFigure(1.05 + ROW_INCHES * 1.15 * rows)
@@ -84,9 +88,10 @@ def answer_plot(results: Results) -> Plot | Missing:
 def overview_plot(results: Results) -> Plot | Missing:
     """Return small panels of every other metric shown, by variant."""
     name, heading = "metrics", "Other metrics"
-    metrics = [m for m in results.metrics_shown if m != results.facts.get("answer_metric") and m in results.runs]
+    shown = [m for m in results.metrics_shown if m != results.facts.get("answer_metric") and m in results.runs]
+    metrics = [m for m in shown if results.runs[m].nunique() > 1]
     if not metrics:
-        return Missing(name, heading, "no other metric has a value")
+        return Missing(name, heading, "no other metric has more than one value")
     columns = min(2, len(metrics))
     lines = -(-len(metrics) // columns)
     with paper():
@@ -97,6 +102,7 @@ def overview_plot(results: Results) -> Plot | Missing:
                 axes.remove()
                 continue
             _metric_panel(axes, results, metrics[place], results.variants, width=15)
+            axes.set_xlabel(textwrap.fill(metric_heading(metrics[place]), 27))
             axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
         footnote(figure, _footnote(results, None))
     sample = count_of(results.replications, "replication")
@@ -104,7 +110,7 @@ def overview_plot(results: Results) -> Plot | Missing:
         name,
         heading,
         f"Mean and 95 % interval (Student t) of each metric; faint points are the {sample}. "
-        "Axes do not start at zero.",
+        "Axes do not start at zero. Metrics that are the same in every run are left out.",
         "Means by variant. " + " ".join(_alternative(results, metric) for metric in metrics),
         figure,
     )
@@ -119,15 +125,14 @@ def _metric_panel(axes: Axes, study: StudyTables, metric: str, variants: Sequenc
         values = study.runs.loc[study.runs["variant"] == name, metric].to_numpy(dtype=float) * factor
         _replication_points(axes, values, row, looks[name], as_image)
         if name in rows.index:
-            entry = rows.loc[name]
-            _estimate(axes, float(entry["mean"]), float(entry["ci_low"]), float(entry["ci_high"]), row, looks[name], factor)
+            _estimate(axes, _numbers(rows, name, ("mean", "ci_low", "ci_high")) * factor, row - 0.1, looks[name])
     name_rows(axes, variants, width)
     axes.set_xlabel(metric_heading(metric))
     axes.margins(x=0.06)
     clean_value_axis(axes)
 
 
-def _replication_points(axes: Axes, values: np.ndarray, row: int, look: Look, as_image: bool) -> None:  # type: ignore[type-arg]
+def _replication_points(axes: Axes, values: NDArray[np.float64], row: int, look: Look, as_image: bool) -> None:
     if values.size < 2:
         return
     # A fixed spread, not a random one, keeps the figure the same on every run: the golden ratio fills a strip evenly.
@@ -143,13 +148,21 @@ def _replication_points(axes: Axes, values: np.ndarray, row: int, look: Look, as
     )
 
 
-def _estimate(axes: Axes, mean: float, low: float, high: float, row: int, look: Look, factor: float) -> None:
+def _numbers(rows: pd.DataFrame, name: str, columns: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([rows.at[name, column] for column in columns], dtype=np.float64)
+
+
+def _estimate(axes: Axes, numbers: NDArray[np.float64], height: float, look: Look) -> None:
+    """Draw mean, low and high as a mark with a bar."""
+    mean, low, high = (float(number) for number in numbers)
     if not math.isfinite(mean):
-        axes.annotate("no value", (0.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=FAINT)
+        where = ("axes fraction", "data")
+        axes.annotate("no value", (0.02, height), xycoords=where, va="center", fontsize=8, color=FAINT)
         return
     if math.isfinite(low):
-        axes.plot([low * factor, high * factor], [row - 0.1] * 2, color=look.colour, linewidth=2.6, solid_capstyle="butt")
-    axes.plot(mean * factor, row - 0.1, look.marker, color=look.colour, markersize=6.5, markeredgecolor="white", markeredgewidth=0.7)
+        axes.plot([low, high], [height] * 2, color=look.colour, linewidth=2.6, solid_capstyle="butt")
+    (mark,) = axes.plot([mean], [height], look.marker, color=look.colour, markersize=6.5)
+    mark.set(markeredgecolor="white", markeredgewidth=0.7)
 
 
 def _differences(results: Results, metric: str, others: Sequence[str]) -> pd.DataFrame:
@@ -163,9 +176,8 @@ def _difference_panel(axes: Axes, results: Results, metric: str, differences: pd
     axes.axvline(0, color=FAINT, linewidth=1.0)
     names = [str(name) for name in differences.index]
     for row, name in enumerate(names):
-        entry = differences.loc[name]
-        numbers = (float(entry[key]) for key in ("mean_difference", "ci_low", "ci_high"))
-        _estimate(axes, *numbers, row + 0.1, looks[name], factor)
+        numbers = _numbers(differences, name, ("mean_difference", "ci_low", "ci_high"))
+        _estimate(axes, numbers * factor, row, looks[name])
     name_rows(axes, names)
     axes.set_xlabel(f"{metric_heading(metric)}: difference from {_brief(results.baseline)}")
     axes.margins(x=0.06)
@@ -189,10 +201,14 @@ def _footnote(study: StudyTables, metric: str | None) -> str:
 def _answer_caption(results: Results, metric: str, has_second: bool) -> str:
     sample = count_of(results.replications, "replication")
     text = f"{metric_heading(metric)} by variant: mean, 95 % interval (Student t) and the {sample}."
+    if results.replications == 1:
+        text = f"{metric_heading(metric)} by variant in the only replication; there is no interval."
     if has_second:
         text += (
             f" Below: difference from {plain(results.baseline)}, paired over replications that share the same random "
             "world; an interval that leaves out zero means that the variants differ."
+            if results.replications > 1
+            else f" Below: difference from {plain(results.baseline)} in the same random world."
         )
     return text
 

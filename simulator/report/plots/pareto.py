@@ -46,7 +46,9 @@ def class_counts(results: Results) -> tuple[pd.DataFrame, str, int]:
     counts["published"] = pd.Series(published, dtype=float)
     counts = counts.fillna({"total": 0, "stopped": 0})
     counts.index = pd.Index([str(name) for name in counts.index])
-    ordered = counts.assign(name=counts.index).sort_values(["total", "published", "name"], ascending=[False, False, True])
+    ordered = counts.assign(name=counts.index).sort_values(
+        ["total", "published", "name"], ascending=[False, False, True]
+    )
     return ordered.drop(columns="name"), variant, int(one["replication"].nunique())
 
 
@@ -64,7 +66,10 @@ def pareto_plot(results: Results) -> Plot | Missing:
         axes = figure.subplots()
         _bars(axes, counts, kept, has_published)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2 if has_published else 3)
-        footnote(figure, f"{count_of(incidents, 'incident')}, {count_of(kept, 'replication')}; whisker: 95 % Poisson interval.")
+        footnote(
+            figure,
+            f"{count_of(incidents, 'incident')}, {count_of(kept, 'replication')}; whisker: 95 % Poisson interval.",
+        )
     return Plot(NAME, HEADING, _caption(sample, has_published), _alternative(counts, kept), figure)
 
 
@@ -80,16 +85,29 @@ def _bars(axes: Axes, counts: pd.DataFrame, kept: int, has_published: bool) -> N
     rows = range(len(counts))
     stopped = counts["stopped"].to_numpy(dtype=float) / kept
     other = counts["total"].to_numpy(dtype=float) / kept - stopped
-    axes.barh(rows, stopped, height=0.66, color="#23366F", edgecolor="white", linewidth=0.4, label="interrupted a job")
+    axes.barh(rows, stopped, height=0.66, color="#6F8FC4", edgecolor="white", linewidth=0.4, label="interrupted a job")
     if other.any():
         axes.barh(
-            rows, other, height=0.66, left=stopped, color="#A9D3EA", edgecolor="#4A5560", linewidth=0.4, hatch="////",
+            rows,
+            other,
+            height=0.66,
+            left=stopped,
+            color="#A9D3EA",
+            edgecolor="#4A5560",
+            linewidth=0.4,
+            hatch="////",
             label="hit no job",
         )
     ends = [_whisker(axes, row, float(total), kept) for row, total in enumerate(counts["total"])]
     if has_published:
         axes.plot(
-            counts["published"], rows, "D", color=ACCENT, markersize=5, markeredgecolor="white", markeredgewidth=0.7,
+            counts["published"],
+            rows,
+            "D",
+            color=ACCENT,
+            markersize=5,
+            markeredgecolor="white",
+            markeredgewidth=0.7,
             label="published count",
         )
     largest = max(*ends, float(counts["published"].max()) if has_published else 0.0)
@@ -122,8 +140,8 @@ def _cumulative(axes: Axes, counts: pd.DataFrame) -> None:
 
 def _caption(sample: str, has_published: bool) -> str:
     text = (
-        f"Incidents per replication by fault class, most frequent first ({sample}); whiskers are 95 % Poisson intervals "
-        "of the mean, the line is the cumulative share (upper axis)."
+        f"Incidents per replication by fault class, most frequent first ({sample}); whiskers are 95 % Poisson "
+        "intervals of the mean, the line is the cumulative share (upper axis)."
     )
     if has_published:
         text += " Diamonds are published counts. Rates are inputs, so their agreement checks the machinery only."

@@ -10,7 +10,7 @@ from simulator.report.numbers import metric_title, number, plain, wrapped
 from simulator.report.plots.common import Missing, Plot, count_of
 from simulator.report.results import Results
 from simulator.report.style import FAINT, INK, PaperFigure, clean_value_axis, footnote, paper
-from simulator.report.tables import Comparison, comparisons
+from simulator.report.tables import Comparison, comparisons, published_text
 
 NAME, HEADING = "published", "Simulated against published"
 _KINDS = (("prediction", "#23366F", "#23366F", "o"), ("input", "white", "#23366F", "s"))
@@ -31,7 +31,7 @@ def published_plot(results: Results) -> Plot | Missing:
         axes = figure.subplots()
         _draw(axes, entries)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3)
-        footnote(figure, f"Bar: 95 % interval (Student t), {sample}.")
+        footnote(figure, f"Left: the published figures. Bar: 95 % interval (Student t), {sample}.")
     band = " Grey bands are the tolerances that the scenario states." if has_tolerance else ""
     return Plot(
         NAME,
@@ -59,8 +59,10 @@ def _draw(axes: Axes, entries: list[Comparison]) -> None:
         rows = [row for row, entry in enumerate(entries) if entry.kind == kind]
         if rows:
             ratios = [entries[row].mean / entries[row].published for row in rows]
-            axes.plot(ratios, rows, marker, color=edge, markerfacecolor=fill, markersize=7, markeredgewidth=1.2, label=kind)
-    names = [f"{metric_title(e.metric)}\n{wrapped(e.variant, 26, 1)}" for e in entries]
+            axes.plot(
+                ratios, rows, marker, color=edge, markerfacecolor=fill, markersize=7, markeredgewidth=1.2, label=kind
+            )
+    names = [f"{metric_title(e.metric)}: {published_text(e)}\n{wrapped(e.variant, 26, 1)}" for e in entries]
     axes.set_yticks(range(len(entries)), names, fontsize=8.5)
     axes.set_ylim(len(entries) - 0.5, -0.5)
     low, high = axes.get_xlim()

@@ -5,14 +5,26 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from simulator.accounting.columns import BUCKETS
-from simulator.report.numbers import compact, number, plain, shortened
+from simulator.report.numbers import number, plain, shortened
 from simulator.report.plots.common import Missing, Plot, count_of
 from simulator.report.results import Results
-from simulator.report.style import BUCKET_LOOK, FAINT, PaperFigure, clean_value_axis, edge_of, footnote, paper, variant_looks
+from simulator.report.style import (
+    BUCKET_LOOK,
+    FAINT,
+    PaperFigure,
+    clean_value_axis,
+    edge_of,
+    footnote,
+    paper,
+    variant_looks,
+)
 
 _BUSY = ("running", "productive")
+_GANG_STATES = ("checkpointing", "lost_work", "detecting", "restarting", "degraded", "waiting_for_nodes")
+_CROWDING = 4
 _MOST_PANELS = 8
 _MOST_SAMPLES = 400
 _LEVELS_SHOWN = 0.9999
@@ -29,23 +41,28 @@ def states_plot(results: Results) -> Plot | Missing:
         return Missing(name, heading, "every GPU was running at every sample")
     shown = [v for v in results.variants if v in set(series["variant"])][:_MOST_PANELS]
     used = set(series.loc[series["gpus"] > 0, "state"])
-    states = [state for state in BUCKETS if state in used]
+    # From the bottom: what is broken first, so that its outline stays level; spares and idle nodes on top.
+    states = [state for state in reversed(BUCKETS) if state in used]
     with paper():
         figure, binned = _drawn(results, series, shown, states)
     caption = (
         "Number of GPUs in every state other than running, stacked, in replication "
         f"{int(series['replication'].min())} of {results.replications}."
     )
+    if _crowding(series, states):
+        caption += " Bands mark samples at which a job restarts or waits; to scale they would hide all else."
     if binned > 1:
         caption += f" Each step is the mean of {binned} samples."
     if len(shown) < len(results.variants):
         caption += f" The first {len(shown)} of {len(results.variants)} variants are shown."
     wide = series.groupby(["variant", "state"])["gpus"].mean()
-    parts = " ".join(
-        f"{plain(v)}: " + ", ".join(f"{s.replace('_', ' ')} {number(float(wide.get((v, s), 0.0)), 3)}" for s in states) + "."
-        for v in shown
-    )
+    parts = " ".join(f"{plain(v)}: {_in_words(wide, v, states)}." for v in shown)
     return Plot(name, heading, caption, f"Mean number of GPUs by state over the samples. {parts}", figure)
+
+
+def _in_words(means: pd.Series, variant: str, states: list[str]) -> str:
+    values = {state: float(means.get((variant, state), 0.0)) for state in states}
+    return ", ".join(f"{state.replace('_', ' ')} {number(value, 3)}" for state, value in values.items())
 
 
 def _drawn(results: Results, series: pd.DataFrame, shown: list[str], states: list[str]) -> tuple[PaperFigure, int]:
@@ -54,6 +71,7 @@ def _drawn(results: Results, series: pd.DataFrame, shown: list[str], states: lis
     figure = PaperFigure(0.75 + lines * (1.45 if columns == 2 else 2.2) + 0.2 * -(-len(states) // 4))
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     unit, size = ("days", 86400.0) if series["time_s"].max() > 3 * 86400 else ("h", 3600.0)
+    banded = _crowding(series, states)
     binned = 1
     for place, axes in enumerate(grid.flat):
         if place >= len(shown):
@@ -62,8 +80,9 @@ def _drawn(results: Results, series: pd.DataFrame, shown: list[str], states: lis
         one = series[series["variant"] == shown[place]]
         wide = one.pivot_table(index="time_s", columns="state", values="gpus", aggfunc="sum", fill_value=0)
         wide, binned = _thinned(wide.reindex(columns=states, fill_value=0))
-        _stack(axes, wide, size)
-        axes.set_title(shortened(plain(shown[place]), 30 if columns == 2 else 60), fontsize=9)
+        _stack(axes, wide.drop(columns=banded), size)
+        _bands(axes, wide[banded], size)
+        axes.set_title(shortened(plain(shown[place]), 26 if columns == 2 else 60), fontsize=9)
         clean_value_axis(axes, "y")
     for place in range(len(shown)):
         if place + columns >= len(shown):
@@ -75,6 +94,33 @@ def _drawn(results: Results, series: pd.DataFrame, shown: list[str], states: lis
     step = f"means of {binned} samples" if binned > 1 else "samples"
     footnote(figure, f"One replication, no interval; {step} over time.")
     return figure, binned
+
+
+def _crowding(series: pd.DataFrame, states: list[str]) -> list[str]:
+    """Return the states of whole jobs where they would crowd out the states of single nodes."""
+    gang = [state for state in states if state in _GANG_STATES]
+    sums = series.assign(gang=series["state"].isin(gang)).groupby(["variant", "time_s", "gang"])["gpus"].sum()
+    peaks = sums.groupby("gang").max()
+    return gang if peaks.get(True, 0) > _CROWDING * peaks.get(False, 0) > 0 else []
+
+
+def _bands(axes: Axes, wide: pd.DataFrame, size: float) -> None:
+    """Mark when a job stands still by bands over the whole height."""
+    if wide.shape[1] == 0:
+        return
+    times = wide.index.to_numpy(dtype=float) / size
+    ends = np.append(times[1:], times[-1])
+    still = wide.sum(axis=1).to_numpy() > 0
+    axes.broken_barh(
+        [(start, end - start) for start, end in zip(times[still], ends[still], strict=True)],
+        (0.0, 1.0),
+        transform=axes.get_xaxis_transform(),
+        facecolor=BUCKET_LOOK["restarting"].colour,
+        alpha=0.4,
+        linewidth=0,
+        zorder=0.5,
+        label="a job restarts or waits (not to scale)",
+    )
 
 
 def _thinned(wide: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -130,12 +176,15 @@ def occupancy_plot(results: Results) -> Plot | Missing:
             axes.set_xlabel(f"k {label}")
         grid[0].set_ylabel("share of time with more than k")
         figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
-        footnote(figure, f"Simulated time after the warm-up, {sample} together; no interval. Grey line: 1 % of the time.")
+        footnote(
+            figure, f"Simulated time after the warm-up, {sample} together; no interval. Grey line: 1 % of the time."
+        )
     return Plot(
         name,
         heading,
         "Share of the time in which more than k nodes are out of service (and in which more than k replacements are at "
-        f"work), after the warm-up, {sample} together. Where a line crosses 1 %, k nodes are enough for 99 % of the time.",
+        f"work), after the warm-up, {sample} together. Where a line crosses 1 %, k nodes are enough for 99 % of the "
+        "time.",
         "Lines of the share of time against the number of nodes out. " + _enough(table, results, panels),
         figure,
     )
@@ -172,7 +221,7 @@ def _exceedance(axes: Axes, table: pd.DataFrame, results: Results) -> None:
     axes.set_yticks([1, 0.1, 0.01, 0.001, 0.0001], ["100 %", "10 %", "1 %", "0.1 %", "0.01 %"])
     axes.set_yticks([], minor=True)
     axes.set_xlim(0, end)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=True)
 
 
@@ -182,6 +231,6 @@ def _enough(table: pd.DataFrame, results: Results, panels: list[tuple[str, str]]
         for name in results.variants:
             one = table[(table["quantity"] == quantity) & (table["variant"] == name)]
             if len(one):
-                share = exceedance(one)
-                parts.append(f"{plain(name)}: at most {compact(float((share > 0.01).sum()))} {label} for 99 % of the time.")
+                enough = int((exceedance(one) > 0.01).sum())
+                parts.append(f"{plain(name)}: at most {enough} {label} for 99 % of the time.")
     return " ".join(parts)

@@ -1,0 +1,60 @@
+"""``simulator run``: one world of one variant."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from simulator.cli.options import OutputOption, ScenarioArgument, SeedOption, SetOption
+
+
+def run(
+    scenario: ScenarioArgument,
+    variant: Annotated[
+        str | None, typer.Option("--variant", help="Variant to run [default: the first].", show_default=False)
+    ] = None,
+    seed: SeedOption = None,
+    settings: SetOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Simulate one random world of one variant and print its metrics."""
+    from simulator.cli.screen import note, print_pairs
+    from simulator.experiments import kernels, results, store
+    from simulator.scenario.resolved import load
+
+    loaded = load(scenario, settings=settings or ())
+    if output is not None:
+        store.demand_replaceable(output.absolute())
+    if not kernels.are_compiled():
+        note("compiling kernels (first run only)")
+    result = results.run(loaded, seed=seed, variant=variant)
+    print(f"{loaded.name}, variant {result.task.variant}, seed {result.seed}, one replication")
+    _print_metrics(result.summary)
+    total = sum(result.ledger["gpu_s"])
+    shares = zip(result.ledger["bucket"], result.ledger["gpu_s"], strict=True)
+    print_pairs("GPU time", [(bucket, f"{gpu_s / total:7.2%}") for bucket, gpu_s in shares if gpu_s > 0])
+    if output is not None:
+        print(f"\nTables: {result.save(output, loaded)}")
+
+
+def _print_metrics(summary: dict[str, float]) -> None:
+    from simulator.accounting.columns import METRICS
+    from simulator.cli.screen import number, print_table
+
+    rows = []
+    for metric in METRICS:
+        value = summary[metric.name]
+        if value == value:
+            rows.append(
+                (metric.name, number(_shown(value, metric.unit, metric.shown_unit)), metric.shown_unit, metric.meaning)
+            )
+    print_table(("metric", "value", "unit", "meaning"), rows, right=frozenset({1}))
+
+
+def _shown(value: float, unit: str, shown_unit: str) -> float:
+    """Convert a metric from its SI unit to the one people read."""
+    if unit == shown_unit:
+        return value
+    factors = {("s", "h"): 1 / 3600, ("GPU-s", "GPU-h"): 1 / 3600, ("USD/GPU-s", "USD/GPU-h"): 3600.0}
+    return value * factors[unit, shown_unit]

@@ -1,0 +1,258 @@
+"""What the verbs return: the tables of one replication, and of a study."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import weakref
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simulator.accounting.columns import METRICS, TABLES
+from simulator.accounting.outcome import Outcome
+from simulator.errors import InputError
+from simulator.experiments import manifest, store, tables
+from simulator.experiments.records import Task, own_columns
+from simulator.experiments.replicate import simulate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from simulator.scenario.resolved import Scenario
+
+
+class RunResult:
+    """One replication of one variant.
+
+    Parameters
+    ----------
+    task : Task
+        Which one.
+    seed : int
+        Seed of its world.
+    outcome : Outcome
+        What the engine returned.
+
+    Attributes
+    ----------
+    summary : dict of str to float
+        Every metric in SI units, NaN where it has no value.
+    """
+
+    def __init__(self, task: Task, seed: int, outcome: Outcome) -> None:
+        self.task = task
+        self.seed = seed
+        self.summary: dict[str, float] = {metric.name: outcome.summary[metric.name] for metric in METRICS}
+        self._tables = outcome.tables
+
+    def __repr__(self) -> str:
+        """Return which replication it is."""
+        return f"RunResult({self.task}, seed {self.seed})"
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return one of the tables of ``accounting.columns.TABLES``."""
+        import pandas as pd
+
+        columns = self._tables[name]
+        frame = pd.DataFrame({column.name: columns[column.name] for column in own_columns(name)})
+        for column in own_columns(name):
+            if column.kind == "text":
+                frame[column.name] = frame[column.name].astype("str")
+        frame.insert(0, "replication", self.task.replication)
+        frame.insert(0, "variant", pd.Series([self.task.variant] * len(frame), dtype="str"))
+        return frame
+
+    @cached_property
+    def jobs(self) -> pd.DataFrame:
+        """Every job: when it waited, ran and ended, and what it lost."""
+        return self.table("jobs")
+
+    @cached_property
+    def incidents(self) -> pd.DataFrame:
+        """Every incident with the time of each stage."""
+        return self.table("incidents")
+
+    @cached_property
+    def ledger(self) -> pd.DataFrame:
+        """GPU-seconds by bucket; they sum to all GPU-seconds of the machine."""
+        return self.table("ledger")
+
+    @cached_property
+    def series(self) -> pd.DataFrame:
+        """GPUs by state over time."""
+        return self.table("series")
+
+    @cached_property
+    def phases(self) -> pd.DataFrame:
+        """Time that jobs spent in each phase of restarts."""
+        return self.table("phases")
+
+    @cached_property
+    def occupancy(self) -> pd.DataFrame:
+        """Time at each number of nodes out of service and of replacements at work."""
+        return self.table("occupancy")
+
+    def save(self, output: str | Path, scenario: Scenario) -> Path:
+        """Write manifest, scenario, metrics and tables into a folder, visible only as a whole.
+
+        Raises
+        ------
+        InputError
+            When the folder holds other files.
+        """
+        folder = Path(output).absolute()
+        store.demand_replaceable(folder)
+        facts = {
+            "scenario_sha256": manifest.study_sha256(scenario),
+            "seed": self.seed,
+            "variant": self.task.variant,
+            "replication": self.task.replication,
+        }
+        content = {name: value if value == value else None for name, value in self.summary.items()}
+        with store.complete_folder(folder) as temporary:
+            for name in TABLES:
+                tables.write_table(temporary / f"{name}.parquet", name, self.task, self._tables[name])
+            (temporary / "summary.json").write_bytes(manifest.json_bytes(content))
+            (temporary / "scenario.yaml").write_bytes(manifest.yaml_bytes(scenario.document))
+            own = manifest.manifest(scenario, facts, manifest.now_utc())
+            (temporary / "manifest.json").write_bytes(manifest.json_bytes(own))
+        return folder
+
+
+def run(
+    scenario: Scenario,
+    seed: int | None = None,
+    variant: str | None = None,
+    policies: Mapping[str, Any] | None = None,
+) -> RunResult:
+    """Simulate one world: replication 0 of a seed.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    seed : int, optional
+        The scenario's own by default.
+    variant : str, optional
+        The first by default.
+    policies : mapping of str to policy, optional
+        Your own policy objects instead of the variant's: ``scheduling``, ``placement``, ``recovery`` (of every job),
+        ``checkpointing`` (of every tier of every job).
+
+    Raises
+    ------
+    InputError
+        For an unknown variant, a negative seed or an unknown family of policies.
+    """
+    chosen = scenario.variants[0] if variant is None else variant
+    number = scenario.seed if seed is None else seed
+    if number < 0:
+        raise InputError("negative seed", key="seed", found=str(number), allowed="0 or more")
+    scenario.variant(chosen)
+    return RunResult(Task(chosen, 0), number, simulate(scenario, chosen, number, 0, policies))
+
+
+class Study:
+    """All variants of a scenario in the same random worlds: a results folder, read when asked.
+
+    Parameters
+    ----------
+    folder : path
+        Results folder.
+    owned : path, optional
+        Temporary folder that goes when the study goes.
+    """
+
+    def __init__(self, folder: str | Path, owned: Path | None = None) -> None:
+        self.folder = Path(folder)
+        if not store.is_results_folder(self.folder) or not (self.folder / "runs.parquet").exists():
+            raise InputError("not a results folder of a comparison", found=str(folder))
+        if owned is not None:
+            weakref.finalize(self, shutil.rmtree, owned, ignore_errors=True)
+
+    def __repr__(self) -> str:
+        """Return name, variants and number of replications."""
+        own = self.manifest
+        return f"Study({own['scenario_name']!r}, {len(own['variants'])} variants x {own['replications']} replications)"
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """How the study was made."""
+        content: dict[str, Any] = json.loads((self.folder / "manifest.json").read_bytes())
+        return content
+
+    @property
+    def variants(self) -> list[str]:
+        """Names of the variants, the baseline first."""
+        return list(self.manifest["variants"])
+
+    @property
+    def replications(self) -> int:
+        """Number of random worlds."""
+        return int(self.manifest["replications"])
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """Mean, interval and quantiles of each metric by variant."""
+        return self._csv("summary.csv")
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """Paired difference of each variant from the baseline, by metric."""
+        return self._csv("differences.csv")
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """All metrics, one row for each variant and replication."""
+        return self._parquet("runs")
+
+    @cached_property
+    def jobs(self) -> pd.DataFrame:
+        """Every job of the replications that were kept."""
+        return self._parquet("jobs")
+
+    @cached_property
+    def incidents(self) -> pd.DataFrame:
+        """Every incident of the replications that were kept."""
+        return self._parquet("incidents")
+
+    @cached_property
+    def ledger(self) -> pd.DataFrame:
+        """GPU-seconds by bucket, variant and replication."""
+        return self._parquet("ledger")
+
+    @cached_property
+    def series(self) -> pd.DataFrame:
+        """GPUs by state over time, of the replications that were kept."""
+        return self._parquet("series")
+
+    @cached_property
+    def phases(self) -> pd.DataFrame:
+        """Time in each phase of restarts, by variant and replication."""
+        return self._parquet("phases")
+
+    @cached_property
+    def occupancy(self) -> pd.DataFrame:
+        """Time at each number of nodes out and of replacements, by variant and replication."""
+        return self._parquet("occupancy")
+
+    def _csv(self, name: str) -> pd.DataFrame:
+        import pandas as pd
+
+        # A variant may be called "nan" or "1": text stays text, and only an empty number is missing.
+        text = dict.fromkeys(("variant", "baseline", "metric", "unit"), "str")
+        with (self.folder / name).open(encoding="utf-8") as file:
+            header = file.readline().strip().split(",")
+        return pd.read_csv(
+            self.folder / name,
+            dtype={column: text[column] for column in header if column in text},
+            keep_default_na=False,
+            na_values={column: [""] for column in header if column not in text},
+            float_precision="round_trip",
+        )
+
+    def _parquet(self, name: str) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.read_parquet(self.folder / f"{name}.parquet")

@@ -1,0 +1,169 @@
+"""A scenario in words and expected numbers, before it runs."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from simulator import units
+from simulator.engine.world import World
+from simulator.scenario.assembly import assemble, trace_jobs
+from simulator.scenario.expectations import JobExpectation, faults_per_s, job_expectation, nodes_out
+from simulator.scenario.resolved import Scenario
+from simulator.scenario.schema import VariantSpec
+
+Rows = list[tuple[str, str]]
+
+DAY_S = 86400.0
+
+
+def describe(scenario: Scenario, variant: str | None = None) -> list[tuple[str, Rows]]:
+    """Return what a scenario means: headings, each with rows of (what, how much).
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The loaded scenario.
+    variant : str, optional
+        Describe this variant in full; by default the first. The others are compared in the last heading.
+
+    Returns
+    -------
+    list of (str, list of (str, str))
+        Values carry their units. Expected numbers are closed forms, not simulated.
+    """
+    name = variant or scenario.baseline
+    spec, world = scenario.variant(name), assemble(scenario, name, scenario.seed, 0)
+    sections = [
+        (f"Scenario {scenario.name}", _study(scenario, spec)),
+        ("Machine", _machine(spec, world)),
+        ("Jobs", _jobs(spec, world)),
+        ("Faults expected per day", _faults(world)),
+        (f"Largest job, variant {name}", _largest(world)),
+    ]
+    if len(scenario.variants) > 1:
+        sections.append(("Largest job by variant", [(other, _brief(scenario, other)) for other in scenario.variants]))
+    if scenario.assumptions:
+        sections.append(
+            ("Assumptions", [(row.key, f"{row.value} ({row.source}): {row.why}") for row in scenario.assumptions])
+        )
+    return [(heading, rows) for heading, rows in sections if rows]
+
+
+def _study(scenario: Scenario, spec: VariantSpec) -> Rows:
+    rows = [("question", scenario.question)] if scenario.question else []
+    horizon = "until the last job ends" if spec.horizon is None else units.show(spec.horizon, "s")
+    return [
+        *rows,
+        ("variants", ", ".join(scenario.variants)),
+        ("replications", str(scenario.replications)),
+        ("simulated time", horizon),
+    ]
+
+
+def _machine(spec: VariantSpec, world: World) -> Rows:
+    machine, cluster = world.machine, spec.cluster
+    rows = [
+        ("nodes", f"{machine.nodes} x {machine.gpus_per_node} GPUs ({cluster.node.gpu}, {machine.node_type})"),
+        ("GPUs", f"{machine.gpus:,}"),
+        ("spares", f"{machine.spare_nodes} {machine.spare_kind}" if machine.spare_nodes else "none"),
+    ]
+    for kind, size in cluster.domain_sizes.items():
+        rows.append((f"domain {kind}", f"{machine.population(kind)} of {size} nodes"))
+    if world.price_usd_per_gpu_s is not None:
+        per_day = world.price_usd_per_gpu_s * machine.gpus * DAY_S
+        price = units.show(world.price_usd_per_gpu_s, "USD/GPU-s")
+        rows.append(("price", f"{price}, the machine {units.show(per_day, 'USD')} per day"))
+        if spec.horizon is not None:
+            rows.append(("cost of the simulated time", units.show(per_day / DAY_S * spec.horizon, "USD")))
+    return rows
+
+
+def _jobs(spec: VariantSpec, world: World) -> Rows:
+    rows = []
+    for job in spec.workload.jobs[:10]:
+        work = "runs to the horizon" if job.work is None else f"{units.show(job.work, 's')} of work"
+        size = f"{job.gpus} GPUs" if job.gpus is not None else f"{job.nodes} nodes"
+        rows.append((job.name, f"{job.copies} x {size}, {work}, submitted at {units.show(job.submit, 's')}"))
+    if len(spec.workload.jobs) > 10:
+        rows.append(("more", f"{len(spec.workload.jobs) - 10} further entries"))
+    if spec.workload.trace is not None:
+        rows.extend(_trace(spec, world))
+    return rows
+
+
+def _trace(spec: VariantSpec, world: World) -> Rows:
+    trace = spec.workload.trace
+    assert trace is not None
+    table, report = trace_jobs(trace, spec.cluster.node.gpus)
+    busy = float((table.nodes * table.work_s).sum())
+    span_s = float(table.submit_s[-1]) or math.nan
+    unit = "a node" if trace.counts_nodes else "a GPU"
+    too_large = int((table.nodes > world.machine.nodes - world.machine.spare_nodes).sum())
+    return [
+        ("trace", f"{Path(trace.path).name}: {report.jobs_read} jobs, {len(table)} simulated; a processor is {unit}"),
+        ("left out", f"{report.without_processors} without a size, {report.without_run_time} without run time"),
+        ("run time cut to the request", f"{report.cut_to_request} jobs"),
+        ("run time taken as the estimate", f"{report.estimated_by_run_time} jobs without a request"),
+        ("larger than the machine", f"{too_large} jobs, rejected when submitted"),
+        ("submitted over", units.show(span_s, "s")),
+        ("offered load", f"{busy / (span_s * world.machine.nodes):.3g} of the machine"),
+    ]
+
+
+def _faults(world: World) -> Rows:
+    rows = []
+    for kind in world.faults:
+        effect = " and ".join(
+            text for text, holds in (("stops jobs", kind.stops_job), ("takes nodes out", kind.takes_node_out)) if holds
+        )
+        per_day = f"{faults_per_s(world, kind) * DAY_S:.3g}"
+        rows.append((kind.name, f"{per_day} ({kind.scope}, {effect}, clock {kind.clock})"))
+    if rows:
+        total = sum(faults_per_s(world, kind) for kind in world.faults) * DAY_S
+        rows.append(("all classes", f"{total:.3g}"))
+        rows.append(("nodes out of service, mean", f"{nodes_out(world):.3g}, with technicians always free"))
+    return rows
+
+
+def _largest_job(world: World) -> JobExpectation | None:
+    if not len(world.jobs):
+        return None
+    usable = world.machine.nodes - world.machine.spare_nodes
+    fitting = world.jobs.nodes * (world.jobs.nodes <= usable)
+    largest = int(fitting.argmax())
+    profile = world.profiles[int(world.jobs.profile[largest])]
+    return job_expectation(world, profile, int(world.jobs.nodes[largest]))
+
+
+def _largest(world: World) -> Rows:
+    job = _largest_job(world)
+    if job is None:
+        return []
+    if math.isinf(job.mtti_s):
+        return [("nodes", str(job.nodes)), ("interruptions", "none: nothing stops it")]
+    rows = [("nodes", str(job.nodes)), ("mean time between interruptions", units.show(job.mtti_s, "s"))]
+    for tier in job.tiers:
+        every = "never" if math.isinf(tier.interval_s) else f"every {units.show(tier.interval_s, 's')} of work"
+        rows.append((f"checkpoint to {tier.name}", every))
+    rows.append(("restart, mean from fault to productive", units.show(job.restart_s, "s")))
+    rows.append(("expected ETTR, replacements always there", _ettr(job)))
+    return rows
+
+
+def _ettr(job: JobExpectation) -> str:
+    return f"no closed form: {job.without_ettr}" if job.without_ettr else f"{job.ettr:.4f}"
+
+
+def _brief(scenario: Scenario, variant: str) -> str:
+    world = assemble(scenario, variant, scenario.seed, 0)
+    job = _largest_job(world)
+    if job is None:
+        return "no job"
+    size = f"{job.nodes} nodes, {world.machine.spare_nodes} spares"
+    if math.isinf(job.mtti_s):
+        return f"{size}, never interrupted"
+    return (
+        f"{size}, interrupted every {units.show(job.mtti_s, 's')}, restart {units.show(job.restart_s, 's')}, "
+        f"expected ETTR {_ettr(job)}"
+    )

@@ -1,0 +1,315 @@
+"""From a scenario to a world: what the engine is given."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simulator.engine.world import World
+from simulator.policies.checkpointing.intervals import Fixed, Young
+from simulator.policies.recovery.ladder import ReplaceNodes, RequeueJob
+from simulator.scenario import load
+from simulator.scenario.assembly import assemble
+from simulator.scenario.describe import describe
+from simulator.scenario.expectations import faults_per_s, job_expectation, nodes_out
+
+DAY_S = 86400.0
+
+BASE = """
+name: tiny
+horizon: 10 days
+cluster: {nodes: 64, node: h100_8gpu, domains: {switch: 16}, spares: {count: 4, kind: hot}}
+faults: {mix: llama3_2024}
+repairs: {mix: operator_mix_assumed, technicians: 3}
+workload: {jobs: [{name: training, nodes: all}]}
+checkpoint: {tiers: [{name: remote, blocking: 2 s, persist: 1 min, load: 30 s, survives: node}]}
+recovery: {phases: {tear_down: 1 s, reallocate: {hot: 2 s, repaired: 3 s}, init: 4 s, init_per_node: 10 ms}}
+"""
+
+
+def world(folder: Path, text: str = BASE, **overrides: Any) -> World:
+    path = folder / "tiny.yaml"
+    path.write_text(text, encoding="utf-8")
+    scenario = load(path, {key.replace("__", "."): value for key, value in overrides.items()})
+    return assemble(scenario, scenario.baseline, 7, 3)
+
+
+def rates(found: World) -> dict[str, float]:
+    return {kind.name: kind.rate_per_s * DAY_S for kind in found.faults}
+
+
+def test_machine_jobs_and_keys(tmp_path: Path) -> None:
+    found = world(tmp_path)
+    assert (found.seed, found.replication, found.technicians) == (7, 3, 3)
+    machine = found.machine
+    assert (machine.nodes, machine.gpus, machine.spare_nodes, machine.spare_kind) == (64, 512, 4, "hot")
+    assert machine.population("switch") == 4
+    assert found.price_usd_per_gpu_s == pytest.approx(2.95 / 3600)
+    assert found.jobs.nodes.tolist() == [60]
+    assert found.jobs.gpus.tolist() == [480]
+    assert math.isinf(found.jobs.work_s[0])
+    (profile,) = found.profiles
+    tier = profile.tiers[0]
+    assert (tier.blocking_s, tier.persist_s, tier.load_s, tier.survives) == (2.0, 60.0, 30.0, "node")
+    assert profile.checkpointing == (Young(),)
+    assert profile.recovery == ReplaceNodes()
+    assert profile.restart.initialise_s(100) == pytest.approx(5.0)
+    assert profile.restart.reallocate_s("repaired") == 3.0
+
+
+def test_class_keys_win_over_keys_for_all_and_those_over_the_mix(tmp_path: Path) -> None:
+    found = world(
+        tmp_path,
+        faults__detect="5 s",
+        faults__clock="under_load",
+        faults__classes={"nic": {"detect": "7 s", "rate": "5 / node-day"}},
+    )
+    kinds = {kind.name: kind for kind in found.faults}
+    assert kinds["nic"].detect.mean_s == 7.0
+    assert kinds["nccl_watchdog"].detect.mean_s == 5.0
+    assert kinds["nccl_watchdog"].localise.mean_s == 480.0
+    assert {kind.clock for kind in found.faults} == {"under_load"}
+    assert rates(found)["nic"] == pytest.approx(5.0)
+    assert kinds["nic"].component == "NIC"
+
+
+@pytest.mark.parametrize(
+    ("rate", "scope", "per_unit_day"),
+    [
+        ({"rate": "3 / 1000 node-days"}, "node", 3e-3),
+        ({"rate": "3 / 1000 node-days"}, "switch", 3e-3 * 16),
+        ({"rate": "1 / 24 GPU-hours"}, "node", 8.0),
+        ({"rate": "1 / 24 GPU-hours"}, "switch", 128.0),
+        ({"rate": "0.5 / switch-day"}, "switch", 0.5),
+        ({"rate": "0.5 / switch-day"}, "node", 0.5 / 16),
+        ({"mtbf": "4 days per node"}, "node", 0.25),
+        ({"mtbf": "4 days per switch"}, "switch", 0.25),
+    ],
+)
+def test_rates_of_any_population(tmp_path: Path, rate: dict[str, str], scope: str, per_unit_day: float) -> None:
+    section = {"scope": scope, "repair": "instant", **rate}
+    found = world(tmp_path, faults__mix=None, faults__classes={"thing": section}, faults__rate_factor=2.0)
+    assert rates(found) == pytest.approx({"thing": 2.0 * per_unit_day})
+
+
+def test_a_last_domain_that_is_smaller_keeps_the_rate_of_the_machine(tmp_path: Path) -> None:
+    section = {"scope": "switch", "repair": "instant", "rate": "1 / 100 node-days"}
+    found = world(tmp_path, cluster__domains__switch=24, faults__mix=None, faults__classes={"thing": section})
+    assert found.machine.population("switch") == 3
+    assert 3 * rates(found)["thing"] == pytest.approx(64 / 100)
+
+
+def test_a_new_mtbf_replaces_the_rate_of_the_mix(tmp_path: Path) -> None:
+    found = world(tmp_path, faults__classes={"nic": {"mtbf": "10 days per node"}})
+    assert rates(found)["nic"] == pytest.approx(0.1)
+
+
+def test_repair_mixes_change_single_keys_of_presets(tmp_path: Path) -> None:
+    found = world(
+        tmp_path,
+        repairs__mixes={
+            "operator_mix_assumed": {"verify": "20 min"},
+            "quick": {"tiers": {"reboot": {"probability": "100 %", "time": "5 min"}}},
+        },
+        faults__classes={"nic": {"repair": "quick"}},
+    )
+    kinds = {kind.name: kind for kind in found.faults}
+    operator = kinds["faulty_gpu"].repair
+    assert operator is not None
+    assert operator.mean_time_s == pytest.approx(18.7 * 3600)
+    assert operator.verify.mean_s == 1200.0
+    assert [tier.needs_technician for tier in operator.tiers] == [False, True, False]
+    assert kinds["nic"].repair is not None
+    assert kinds["nic"].repair.mean_time_s == 300.0
+    assert kinds["software_bug"].repair is None
+
+
+def test_jobs_share_profiles_unless_they_override(tmp_path: Path) -> None:
+    jobs = [
+        {"name": "late", "nodes": 4, "submit": "2 h", "work": "1 h"},
+        {"name": "small", "gpus": 10, "copies": 3, "work": "1 h", "requested": "2 h", "user": "team"},
+        {
+            "name": "own",
+            "nodes": 2,
+            "work": "1 h",
+            "recovery": {"policy": "requeue", "phases": {"init": "9 s"}},
+            "checkpoint": {"tiers": [{"name": "disk", "blocking": "1 s", "interval": "10 min"}]},
+        },
+    ]
+    found = world(tmp_path, workload__jobs=jobs)
+    table = found.jobs
+    assert table.job.tolist() == ["small-0", "small-1", "small-2", "own", "late"]
+    assert table.nodes.tolist() == [2, 2, 2, 2, 4]
+    assert table.gpus.tolist() == [10, 10, 10, 16, 32]
+    assert table.user.tolist() == ["team", "team", "team", "", ""]
+    assert table.requested_s[0] == 7200.0
+    assert np.isinf(table.requested_s[3])
+    assert table.profile.tolist() == [0, 0, 0, 1, 0]
+    own = found.profiles[1]
+    assert own.recovery == RequeueJob()
+    assert own.checkpointing == (Fixed(600.0),)
+    assert (own.restart.init_s, own.restart.tear_down_s) == (9.0, 1.0)
+
+
+SWF = "\n".join(
+    f"{job} {submit} -1 {run} {size} -1 -1 {size} {asked} -1 1 {user} 1 -1 1 1 -1 -1"
+    for job, submit, run, size, asked, user in (
+        (1, 100, 50, 2, 100, 3),
+        (2, 100, 70, 1, 60, 4),  # ran past its request
+        (3, 90, 10, 1, -1, 3),  # no request, submitted first
+        (4, 120, 0, 1, 10, 3),  # no run time
+        (5, 130, 10, 9, 10, 3),  # larger than the machine
+        (6, 140, 10, -1, 10, 3),  # no size
+        (7, 150, 5, 4, 10, 3),
+    )
+)
+
+REPLAY = """
+name: replay
+cluster: {nodes: 8, node: {gpus: 4}}
+workload: {trace: {format: swf, path: log.swf}}
+recovery: {phases: {init: 4 s}}
+"""
+
+
+def test_trace_jobs(tmp_path: Path) -> None:
+    (tmp_path / "log.swf").write_text(SWF)
+    found = world(tmp_path, REPLAY)
+    table = found.jobs
+    assert table.job.tolist() == ["3", "1", "2", "5", "7"]
+    assert table.submit_s.tolist() == [0.0, 10.0, 10.0, 40.0, 60.0]
+    assert table.work_s.tolist() == [10.0, 50.0, 60.0, 10.0, 5.0]
+    assert table.requested_s.tolist() == [10.0, 100.0, 60.0, 10.0, 10.0]
+    assert table.nodes.tolist() == [1, 2, 1, 9, 4]
+    assert table.gpus.tolist() == [4, 8, 4, 36, 16]
+    assert table.user.tolist() == ["3", "3", "4", "3", "3"]
+    (profile,) = found.profiles
+    assert profile.tiers == ()
+    assert profile.recovery == RequeueJob()
+    assert profile.restart.init_s == 4.0
+
+
+def test_trace_options(tmp_path: Path) -> None:
+    (tmp_path / "log.swf").write_text(SWF)
+    trace = {"format": "swf", "path": "log.swf", "first": 3, "demand": "gpus", "estimates": "exact"}
+    path = tmp_path / "options.yaml"
+    path.write_text(REPLAY.replace("{format: swf, path: log.swf}", str(trace).replace("'", "")))
+    table = assemble(load(path), "base", 1, 0).jobs
+    assert table.job.tolist() == ["3", "1", "2"]
+    assert table.nodes.tolist() == [1, 1, 1]
+    assert table.gpus.tolist() == [1, 2, 1]
+    assert table.requested_s.tolist() == table.work_s.tolist() == [10.0, 50.0, 60.0]
+
+
+def test_a_trace_written_anew_is_read_anew(tmp_path: Path) -> None:
+    log = tmp_path / "log.swf"
+    log.write_text(SWF)
+    assert len(world(tmp_path, REPLAY).jobs) == 5
+    log.write_text(SWF.splitlines()[0] + "\n")
+    assert len(world(tmp_path, REPLAY).jobs) == 1
+
+
+def test_trace_and_jobs_run_together(tmp_path: Path) -> None:
+    (tmp_path / "log.swf").write_text(SWF)
+    text = REPLAY.replace("workload: {", "workload: {jobs: [{name: mine, nodes: 1, work: 1 h, submit: 15 s}], ")
+    found = world(tmp_path, text)
+    assert found.jobs.job.tolist() == ["3", "1", "2", "mine", "5", "7"]
+    assert [found.profiles[index].name for index in found.jobs.profile] == [
+        "trace",
+        "trace",
+        "trace",
+        "default",
+        "trace",
+        "trace",
+    ]
+
+
+def test_worlds_of_one_variant_share_all_but_their_key(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(BASE)
+    scenario = load(path)
+    first, second = assemble(scenario, "base", 1, 0), assemble(scenario, "base", 1, 1)
+    assert first.jobs is second.jobs
+    assert first.faults is second.faults
+    assert (first.replication, second.replication) == (0, 1)
+    copy = pickle.loads(pickle.dumps(scenario))
+    assert copy == scenario
+    assert assemble(copy, "base", 1, 0).jobs is first.jobs
+
+
+def test_assembly_takes_less_than_3_ms_per_replication() -> None:
+    scenario = load(Path(__file__).parents[2] / "scenarios" / "llama3_54_days.yaml")
+    assemble(scenario, scenario.baseline, 1, 0)
+    start_s = time.perf_counter()
+    for replication in range(100):
+        assemble(scenario, scenario.baseline, 1, replication)
+    # Measured 0.03 ms; the budget leaves a factor of 100 for a busy machine.
+    assert (time.perf_counter() - start_s) / 100 < 3e-3
+
+
+def test_llama3_expectations() -> None:
+    scenario = load(Path(__file__).parents[2] / "scenarios" / "llama3_54_days.yaml")
+    worlds = {name: assemble(scenario, name, 1, 0) for name in scenario.variants}
+    first = worlds["async_1s_restart_600s"]
+    total = sum(faults_per_s(first, kind) for kind in first.faults) * first.horizon_s  # type: ignore[operator]
+    assert total == pytest.approx(419)
+    jobs = {name: job_expectation(found, found.profiles[0], 2048) for name, found in worlds.items()}
+    assert jobs["async_1s_restart_600s"].mtti_s == pytest.approx(54 * DAY_S / 419)
+    assert [job.restart_s for job in jobs.values()] == pytest.approx([600, 200, 1200, 600])
+    # Mission figures: 0.935 at 600 s and 0.969 at 200 s, to three digits.
+    assert jobs["async_1s_restart_600s"].ettr == pytest.approx(0.935, abs=5e-4)
+    assert jobs["async_1s_restart_200s"].ettr == pytest.approx(0.969, abs=5e-4)
+
+
+def test_every_restart_of_llama3_takes_its_stated_time() -> None:
+    scenario = load(Path(__file__).parents[2] / "scenarios" / "llama3_54_days.yaml")
+    for name, total_s in zip(scenario.variants, (600, 200, 1200, 600), strict=True):
+        found = assemble(scenario, name, 1, 0)
+        phases, tier = found.profiles[0].restart, found.profiles[0].tiers[0]
+        for source in ("same", "warm", "repaired"):
+            rest_s = phases.tear_down_s + phases.reallocate_s(source) + phases.first_start_s(2048) + tier.load_s  # type: ignore[arg-type]
+            assert {kind.detect.mean_s + kind.localise.mean_s + rest_s for kind in found.faults} == {total_s}
+
+
+def test_nodes_out_by_littles_law(tmp_path: Path) -> None:
+    classes = {
+        "disk": {"rate": "1 / 10 node-days", "repair": "day"},
+        "switch": {"rate": "1 / 40 switch-days", "scope": "switch", "repair": "day"},
+        "bug": {"rate": "1 / node-day", "takes_node_out": False},
+    }
+    repairs = {"mixes": {"day": {"tiers": {"swap": {"probability": 1, "time": "1 day"}}}}}
+    found = world(tmp_path, faults__mix=None, faults__classes=classes, repairs=repairs)
+    # 64 nodes / 10 days x 1 day + 4 switches / 40 days x 16 nodes x 1 day.
+    assert nodes_out(found) == pytest.approx(6.4 + 1.6)
+
+
+def test_no_closed_form_says_why(tmp_path: Path) -> None:
+    found = world(tmp_path)
+    assert job_expectation(found, found.profiles[0], 60).without_ettr == "checkpoints persist in the background"
+    assert math.isnan(job_expectation(found, found.profiles[0], 60).ettr)
+
+
+def test_description_tells_size_faults_and_variants() -> None:
+    scenario = load(Path(__file__).parents[2] / "scenarios" / "llama3_54_days.yaml")
+    text = {heading: dict(rows) for heading, rows in describe(scenario)}
+    assert text["Machine"]["GPUs"] == "16,896"
+    assert text["Faults expected per day"]["all classes"] == "7.76"
+    assert "0.9349" in text["Largest job by variant"]["async_1s_restart_600s"]
+    assert text["Assumptions"]["faults.detect"].startswith("60 s (scenario)")
+
+
+def test_description_states_what_was_done_to_a_trace(tmp_path: Path) -> None:
+    (tmp_path / "log.swf").write_text(SWF)
+    (tmp_path / "replay.yaml").write_text(REPLAY)
+    jobs = dict(dict(describe(load(tmp_path / "replay.yaml")))["Jobs"])
+    assert jobs["trace"] == "log.swf: 7 jobs, 5 simulated; a processor is a node"
+    assert jobs["left out"] == "1 without a size, 1 without run time"
+    assert jobs["run time cut to the request"] == "1 jobs"
+    assert jobs["run time taken as the estimate"] == "1 jobs without a request"
+    assert jobs["larger than the machine"] == "1 jobs, rejected when submitted"

@@ -1,0 +1,153 @@
+"""Worker processes: they are told the task functions by module name, so the tests put a module on the path."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from simulator.errors import InputError, SimulatorError
+from simulator.experiments import executors
+
+MODULE = """
+import os, signal, time
+from pathlib import Path
+from simulator.errors import InputError
+
+def square(task):
+    return task * task, os.getpid()
+
+def dies_once(task):
+    folder, number = task
+    mark = Path(folder) / "died"
+    if number == 7 and not mark.exists():
+        mark.write_text("")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+def always_dies(task):
+    os._exit(3)
+
+def refuses(task):
+    raise InputError("bad", file="f.yaml", line=3, key="a.b", found="1", allowed="2")
+
+def deaf(task):
+    os.kill(os.getpid(), signal.SIGINT)
+    return task
+
+def sleeps(task):
+    time.sleep(task)
+"""
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    (tmp_path / "worktasks.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    import worktasks
+
+    yield worktasks
+    del sys.modules["worktasks"]
+
+
+def results(function, tasks, workers):
+    collected = {}
+    with executors.executor(function, workers) as executor:
+        executor.run(tasks, collected.__setitem__)
+    return collected
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_task_is_done_once(work, workers):
+    collected = results(work.square, range(30), workers)
+    assert {task: value for task, (value, _) in collected.items()} == {task: task * task for task in range(30)}
+    in_this_process = {pid for _, pid in collected.values()} == {os.getpid()}
+    assert in_this_process == (workers == 1)
+
+
+def test_a_pool_serves_several_batches_and_reads_tasks_lazily(work):
+    taken = []
+
+    def tasks():
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    done = {}
+
+    def on_result(task, value):
+        done[task] = value
+        assert len(taken) <= len(done) + 2 * executors.TASKS_PER_WORKER
+
+    with executors.executor(work.square, 2) as executor:
+        executor.run(tasks(), on_result)
+        executor.run([200], on_result)
+    assert sorted(done) == [*range(100), 200]
+
+
+def test_a_killed_worker_loses_nothing(work, tmp_path):
+    collected = results(work.dies_once, [(str(tmp_path), number) for number in range(20)], 2)
+    assert sorted(collected.values()) == list(range(20))
+    assert (tmp_path / "died").exists()
+
+
+def test_gives_up_when_workers_die_without_end(work):
+    with pytest.raises(SimulatorError, match="worker processes died 3 times in a row"):
+        results(work.always_dies, [1, 2], 2)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_errors_come_back_whole(work, workers):
+    with pytest.raises(InputError) as caught:
+        results(work.refuses, [1, 2, 3], workers)
+    assert str(caught.value) == "f.yaml:3: a.b: bad; found 1; allowed: 2"
+
+
+def test_workers_are_deaf_to_interrupts(work):
+    assert results(work.deaf, [1, 2, 3], 2) == {1: 1, 2: 2, 3: 3}
+
+
+def test_an_error_ends_busy_workers_at_once(work):
+    started = time.monotonic()
+
+    def stop(task, value):
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError), executors.executor(work.sleeps, 2) as executor:
+        executor.run([0.0, 60.0, 60.0], stop)
+    assert time.monotonic() - started < 20.0
+
+
+def test_a_script_without_main_guard_and_a_killed_parent(work, tmp_path):
+    """The script is not run again by its workers, and they go when it is killed."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, signal, sys\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import worktasks\n"
+        "from simulator.experiments import executors\n"
+        "print('started', flush=True)\n"
+        "def show(task, result):\n"
+        "    print(result[1], flush=True)\n"
+        "    if task == 5: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "with executors.executor(worktasks.square, 2) as executor:\n"
+        "    executor.run(range(6), show)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    lines = done.stdout.split()
+    assert lines.count("started") == 1, done.stderr
+    workers = {int(pid) for pid in lines[1:]}
+    assert workers
+    deadline = time.monotonic() + 10.0
+    while (alive := {pid for pid in workers if _is_alive(pid)}) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive
+
+
+def _is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
