@@ -102,8 +102,16 @@ class Fleet:
         return fresh
 
     def put_aside(self, ids: Ids, now_s: float) -> None:
-        """Keep idle nodes from everybody until they are taken out."""
+        """Keep nodes in service that no job holds from everybody until they are taken out."""
+        ids = ids[(self.out[ids] == 0) & (self.holder[ids] == FREE)]
+        spares, free = ids[self.spare[ids]], ids[self.free[ids]]
+        self.spare[spares] = False
+        self.n_spare -= len(spares)
+        self.ledger.move(len(spares) * self.machine.gpus_per_node, "spare", "idle", now_s)
+        self.free[free] = False
+        self.n_free -= len(free)
         self._aside[ids] = True
+        self._note("replacements", self.machine.spare_nodes - self.n_spare, now_s)
         self._tell(ids, now_s)
 
     def start_test(self, ids: Ids, now_s: float) -> None:

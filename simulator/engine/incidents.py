@@ -111,18 +111,18 @@ class Incidents:
     def _follow(self, incident: Incident) -> Generator[Any, Any, None]:
         sim, fault, kind = self._sim, incident.fault, incident.kind
         incident.detected_s = incident.onset_s + fault.detect_s
-        incident.localised_s = incident.detected_s + fault.localise_s
         if fault.detect_s + fault.localise_s > 0:
             yield sim.env.timeout(fault.detect_s + fault.localise_s)
+        incident.localised_s = sim.now
         if not kind.takes_node_out:
             self._close_on_nodes(incident)
             self._release_runs(incident)
             return
-        if not kind.stops_job and sim.jobs.cordon(incident):
+        if not incident.hit:
+            incident.effect = "lost_while_idle"
+        while not kind.stops_job and sim.jobs.cordon(incident):
             incident.effect = "cordoned"
             yield from sim.jobs.wait_until_let_go(incident)
-        elif not incident.hit:
-            incident.effect = "lost_while_idle"
         self._close_on_nodes(incident)
         incident.isolated_s = sim.now
         sim.jobs.lose_nodes(incident.nodes)

@@ -262,7 +262,8 @@ class Jobs:
             sim.dispatcher.request_pass()
 
     def cordon(self, incident: Incident) -> bool:
-        """Mark a held node to leave when its job lets go; return whether any job holds it."""
+        """Mark held nodes to leave when their jobs let go, keep the others aside; return whether any job holds one."""
+        self._sim.fleet.put_aside(incident.nodes, self._sim.now)
         holders = self._sim.fleet.holder[incident.nodes]
         jobs = set(holders.tolist()) - {FREE}
         for job in jobs:
@@ -291,7 +292,7 @@ class Jobs:
         run.cordons = []
 
     def _put_aside(self, run: Run, ids: Ids) -> None:
-        """Take cordoned nodes from their job at once, so that nobody else gets them before they are out."""
+        """Take cordoned nodes from their job at once, so that nobody else gets them meanwhile."""
         sim, g = self._sim, self._gpus_per_node
         before = run.gpus_held(g)
         run.drop(ids)

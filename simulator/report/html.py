@@ -19,10 +19,12 @@ from simulator.report.tables import (
     KIND_WORDS,
     Table,
     assumptions_table,
+    constants_text,
     dictionary_tables,
     differences_table,
     ledger_table,
     published_table,
+    split_metrics,
     study_answer,
     summary_table,
 )
@@ -66,6 +68,7 @@ def report_page(results: Results, plots: Sequence[tuple[Plot, bytes]], missing: 
         facts=_key_facts(results),
         tables=tables,
         summaries=_summaries(results),
+        constants=constants_text(results),
         kinds=KIND_WORDS,
         has_published=bool(tables["published"].rows),
         figures={plot.name: {"plot": plot, "source": _embedded(svg)} for plot, svg in plots},
@@ -79,7 +82,7 @@ def report_page(results: Results, plots: Sequence[tuple[Plot, bytes]], missing: 
 
 def _summaries(results: Results) -> list[Table]:
     """Return the summary: one table of metrics as rows, or with many variants several of variants as rows."""
-    metrics = results.metrics_shown
+    metrics = split_metrics(results)[0]
     if len(results.variants) <= _WIDE:
         return [summary_table(results)] if metrics else []
     blocks = [metrics[at : at + _METRICS_ABREAST] for at in range(0, len(metrics), _METRICS_ABREAST)]
@@ -87,7 +90,8 @@ def _summaries(results: Results) -> list[Table]:
 
 
 def breakable(text: str) -> Markup:
-    """Return escaped text in which a browser may break a line after an underscore, a slash or a dot inside a word."""
+    """Return escaped text that a browser may break after an underscore, a slash or a dot, and not inside "GPU-h"."""
+    text = text.replace("GPU-h", "GPU\N{NON-BREAKING HYPHEN}h").replace("GPU-s", "GPU\N{NON-BREAKING HYPHEN}s")
     pieces = re.split(r"(?<=[_/.])(?=[^\W\d_])", text)
     return Markup("<wbr>").join(escape(piece) for piece in pieces)
 

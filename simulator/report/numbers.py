@@ -11,6 +11,9 @@ from simulator.accounting.columns import METRICS, Metric
 MISSING = "–"
 """Shown where a number does not exist."""
 
+_ROUNDING = 1e-9
+"""Relative size below which a spread is rounding of floating-point sums."""
+
 _CONTROLS = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 _BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
@@ -82,10 +85,14 @@ def fixed(value: float, decimals: int) -> str:
 
 
 def decimals_for(half_width: float, value: float = math.nan) -> int:
-    """Return how many decimals the half-width of an interval leaves meaningful: two of its own digits."""
-    if math.isfinite(half_width) and half_width > 0:
+    """Return how many decimals the half-width of an interval leaves meaningful: two of its own digits.
+
+    A half-width that is rounding noise of the value counts as none; then the value keeps four significant digits.
+    """
+    noise = _ROUNDING * abs(value) if math.isfinite(value) else 0.0
+    if math.isfinite(half_width) and half_width > noise:
         return min(12, max(0, 1 - math.floor(math.log10(half_width))))
-    if not math.isfinite(value) or value == 0 or float(value).is_integer():
+    if not math.isfinite(value) or abs(value - round(value)) <= noise:
         return 0
     return min(12, max(0, 3 - math.floor(math.log10(abs(value)))))
 

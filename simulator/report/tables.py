@@ -14,10 +14,11 @@ from simulator.accounting.columns import BUCKET_MEANING, BUCKETS, METRICS, TABLE
 from simulator.report.answer import Answer, answer
 from simulator.report.numbers import (
     MISSING,
+    compact,
     decimals_for,
-    fixed,
     metric_heading,
     metric_named,
+    metric_title,
     number,
     percent,
     plain,
@@ -85,9 +86,33 @@ def values_by_variant(results: Results, metric: str) -> dict[str, np.ndarray[Any
     return {name: wide.loc[name].to_numpy(dtype=np.float64) for name in results.variants}
 
 
+def split_metrics(results: Results) -> tuple[list[str], list[str]]:
+    """Return the shown metrics that vary, and those with one and the same value in every run of every variant."""
+    shown = results.metrics_shown
+    if results.replications == 1:
+        return shown, []
+    values = {name: results.runs[name] for name in shown if name in results.runs}
+    constant = [name for name, column in values.items() if column.notna().all() and column.nunique() == 1]
+    constant = [name for name in constant if name != results.facts.get("answer_metric")]
+    return [name for name in shown if name not in constant], constant
+
+
+def constants_text(results: Results) -> str:
+    """Return the metrics that are the same in every run, in one sentence; empty without any."""
+    constant = split_metrics(results)[1]
+    if not constant:
+        return ""
+    values = [float(results.runs[name].iloc[0]) * shown_factor(name) for name in constant]
+    listed = (
+        f"{metric_heading(name)} {fixed(value, decimals_for(math.nan, value))}"
+        for name, value in zip(constant, values, strict=True)
+    )
+    return f"The same in every run: {'; '.join(listed)}."
+
+
 def summary_table(results: Results, metrics: Sequence[str] | None = None, variants_as_rows: bool = False) -> Table:
     """Return mean ± half-width of the shown metrics: metrics as rows, or variants as rows where there are many."""
-    names = list(results.metrics_shown if metrics is None else metrics)
+    names = split_metrics(results)[0] if metrics is None else list(metrics)
     cells = {name: _summary_cells(results, name) for name in names}
     note = f"Mean ± half the 95 % interval (Student t) over {_replications(results)}."
     if results.replications == 1:
@@ -125,17 +150,17 @@ def _common_decimals(triples: Sequence[tuple[float, float, float]]) -> int | Non
 def differences_table(results: Results, metrics: Sequence[str] | None = None) -> Table:
     """Return differences from the baseline with their interval and the probability to be better.
 
-    A metric in which no variant ever differs takes one row.
+    Metrics in which no variant ever differs are named in the note.
     """
     names = results.metrics_shown if metrics is None else list(metrics)
     rows: list[tuple[str, ...]] = []
-    marked = set()
+    marked, equal = set(), []
     others = [name for name in results.variants if name != results.baseline]
     for name in names:
         entries = results.differences[results.differences["metric"] == name].set_index("variant").reindex(others)
         entries = entries[entries["mean_difference"].notna()]
-        if len(others) > 1 and len(entries) == len(others) and _never_differs(entries):
-            rows.append((metric_heading(name), "every variant", "0", "equal in every pair", MISSING))
+        if others and len(entries) == len(others) and _never_differs(entries):
+            equal.append(metric_title(name))
             continue
         for variant in entries.index:
             cells, is_apart = _difference_cells(name, entries.loc[variant])
@@ -148,7 +173,8 @@ def differences_table(results: Results, metrics: Sequence[str] | None = None) ->
         tuple(rows),
         frozenset({2, 3, 4}),
         f"Paired over {_replications(results)}. “Better in”: share of the pairs in which the variant is better, "
-        "ties one half. Intervals are not corrected for the number of comparisons.",
+        "ties one half. Intervals are not corrected for the number of comparisons."
+        + (f" The same in every variant and replication: {', '.join(equal)}." if equal else ""),
         frozenset(marked),
     )
 
@@ -251,11 +277,8 @@ def published_table(results: Results) -> Table:
 
 def published_text(entry: Comparison) -> str:
     """Return a published figure in shown units, with its bound."""
-    factor = shown_factor(entry.metric)
-    decimals = decimals_for((entry.high - entry.low) / 2 * factor, entry.mean * factor)
-    stated = decimals_for(math.nan, entry.published * factor)
     sign = {"at_least": "≥ ", "at_most": "≤ "}.get(entry.bound, "")
-    return sign + fixed(entry.published * factor, min(stated, max(decimals, 2)))
+    return sign + compact(entry.published * shown_factor(entry.metric), 6)
 
 
 def _published_row(entry: Comparison) -> tuple[str, ...]:

@@ -12,8 +12,10 @@ from simulator.report.results import Results
 from simulator.report.tables import (
     Table,
     assumptions_table,
+    constants_text,
     differences_table,
     published_table,
+    split_metrics,
     study_answer,
     summary_table,
 )
@@ -111,17 +113,18 @@ def _longest_cut(word: str, width: int) -> int:
 def summary_text(results: Results, width: int = WIDTH) -> str:
     """Return the summary: metrics as rows while the variants fit beside each other, else variants as rows in blocks."""
     upright = summary_table(results)
+    last = textwrap.wrap(constants_text(results), width)
     if _natural_width(upright) <= width:
-        return render(upright, width)
+        return "\n".join([render(upright, width), *last])
     blocks: list[str] = []
-    names = results.metrics_shown
+    names = split_metrics(results)[0]
     while names:
         count = len(names)
         while count > 1 and _natural_width(_block(results, names[:count])) > width:
             count -= 1
         blocks.append(render(_block(results, names[:count], is_last=count == len(names)), width))
         names = names[count:]
-    return "\n\n".join(blocks)
+    return "\n".join(["\n\n".join(blocks), *last])
 
 
 def _block(results: Results, metrics: Sequence[str], is_last: bool = False) -> Table:

@@ -15,9 +15,7 @@ from simulator.scheduling.profile import add_to_profile, advance_profile, compre
 
 
 @kernel
-def _push(
-    end_s: NDArray[np.float64], job: NDArray[np.int64], size: int, new_end_s: float, new_job: int
-) -> None:
+def _push(end_s: NDArray[np.float64], job: NDArray[np.int64], size: int, new_end_s: float, new_job: int) -> None:
     """Add a completion to the heap ``end_s[:size], job[:size]`` (earliest on top)."""
     i = size
     while i > 0:

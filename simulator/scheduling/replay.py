@@ -175,9 +175,7 @@ def _bad_value(jobs: pd.DataFrame, column: str, row: int, problem: str, allowed:
     return InputError(f"{problem} ({label})", key=f"jobs.{column}", found=text, allowed=allowed)
 
 
-def _refuse_first(
-    jobs: pd.DataFrame, column: str, is_bad: NDArray[np.bool_], problem: str, allowed: str
-) -> None:
+def _refuse_first(jobs: pd.DataFrame, column: str, is_bad: NDArray[np.bool_], problem: str, allowed: str) -> None:
     if is_bad.any():
         raise _bad_value(jobs, column, int(np.argmax(is_bad)), problem, allowed)
 
@@ -206,9 +204,7 @@ def _demands(jobs: pd.DataFrame, processors: int) -> NDArray[np.int64]:
     return values.astype(np.int64)
 
 
-def _check_estimates(
-    jobs: pd.DataFrame, run_s: NDArray[np.float64], requested_s: NDArray[np.float64]
-) -> None:
+def _check_estimates(jobs: pd.DataFrame, run_s: NDArray[np.float64], requested_s: NDArray[np.float64]) -> None:
     """Refuse estimates that a guarantee cannot rest on."""
     is_open = ~np.isfinite(requested_s) | (requested_s <= 0)
     allowed = "under conservative backfilling a positive, finite estimate"

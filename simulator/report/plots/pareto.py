@@ -57,6 +57,8 @@ def pareto_plot(results: Results) -> Plot | Missing:
     counts, variant, kept = class_counts(results)
     if not counts["total"].sum() > 0:
         return Missing(NAME, HEADING, "no incident happened in the replications whose incidents are kept")
+    if len(counts) == 1:
+        return Missing(NAME, HEADING, f"every incident belongs to one class, {plain(counts.index[0])}")
     counts = _folded(counts)
     has_published = bool(counts["published"].notna().any())
     incidents = int(counts["total"].sum())

@@ -26,7 +26,7 @@ _BUSY = ("running", "productive")
 _GANG_STATES = ("checkpointing", "lost_work", "detecting", "restarting", "degraded", "waiting_for_nodes")
 _CROWDING = 4
 _MOST_PANELS = 8
-_MOST_SAMPLES = 400
+_MOST_SAMPLES = 250
 _LEVELS_SHOWN = 0.9999
 
 
@@ -34,7 +34,9 @@ def states_plot(results: Results) -> Plot | Missing:
     """Return one panel for each variant: GPUs that are not running by state, stacked, over time."""
     name, heading = "states", "GPUs that are not running, over time"
     series = results.table("series", ["time_s", "state", "gpus"])
-    series = series[(series["replication"] == series["replication"].min()) & ~series["state"].isin(_BUSY)]
+    # At time 0 nothing has started yet: the whole machine is idle for an instant that would set the scale.
+    series = series[(series["replication"] == series["replication"].min()) & (series["time_s"] > 0)]
+    series = series[~series["state"].isin(_BUSY)]
     if series.empty or series["time_s"].nunique() < 2:
         return Missing(name, heading, "the results hold no samples over time (the scenario sets no `sample_every`)")
     if not (series["gpus"] > 0).any():
@@ -50,7 +52,7 @@ def states_plot(results: Results) -> Plot | Missing:
         f"{int(series['replication'].min())} of {results.replications}."
     )
     if _crowding(series, states):
-        caption += " Bands mark samples at which a job restarts or waits; to scale they would hide all else."
+        caption += " Bands mark samples at which a whole job stands still; to scale they would hide all else."
     if binned > 1:
         caption += f" Each step is the mean of {binned} samples."
     if len(shown) < len(results.variants):
@@ -68,10 +70,10 @@ def _in_words(means: pd.Series, variant: str, states: list[str]) -> str:
 def _drawn(results: Results, series: pd.DataFrame, shown: list[str], states: list[str]) -> tuple[PaperFigure, int]:
     columns = 1 if len(shown) == 1 else 2
     lines = -(-len(shown) // columns)
-    figure = PaperFigure(0.75 + lines * (1.45 if columns == 2 else 2.2) + 0.2 * -(-len(states) // 4))
+    banded = _crowding(series, states)
+    figure = PaperFigure(0.75 + lines * (1.45 if columns == 2 else 2.2) + 0.2 * -(-len(states) // (2 if banded else 4)))
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     unit, size = ("days", 86400.0) if series["time_s"].max() > 3 * 86400 else ("h", 3600.0)
-    banded = _crowding(series, states)
     binned = 1
     for place, axes in enumerate(grid.flat):
         if place >= len(shown):
@@ -90,7 +92,7 @@ def _drawn(results: Results, series: pd.DataFrame, shown: list[str], states: lis
             grid.flat[place].tick_params(labelbottom=True, length=3)
     for line in grid:
         line[0].set_ylabel("GPUs")
-    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
+    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper left", ncols=2 if banded else 4)
     step = f"means of {binned} samples" if binned > 1 else "samples"
     footnote(figure, f"One replication, no interval; {step} over time.")
     return figure, binned
@@ -100,31 +102,32 @@ def _crowding(series: pd.DataFrame, states: list[str]) -> list[str]:
     """Return the states of whole jobs where they would crowd out the states of single nodes."""
     gang = [state for state in states if state in _GANG_STATES]
     sums = series.assign(gang=series["state"].isin(gang)).groupby(["variant", "time_s", "gang"])["gpus"].sum()
-    peaks = sums.groupby("gang").max()
-    return gang if peaks.get(True, 0) > _CROWDING * peaks.get(False, 0) > 0 else []
+    of_jobs, of_nodes = (sums[sums.index.get_level_values("gang") == which] for which in (True, False))
+    if of_jobs.empty or of_nodes.empty:
+        return []
+    return gang if of_jobs.max() > _CROWDING * of_nodes.quantile(0.99) > 0 else []
 
 
 def _bands(axes: Axes, wide: pd.DataFrame, size: float) -> None:
-    """Mark when a job stands still by bands over the whole height."""
-    if wide.shape[1] == 0:
-        return
+    """Mark by bands over the whole height when a job stands still, in the colour of the reason."""
     times = wide.index.to_numpy(dtype=float) / size
     ends = np.append(times[1:], times[-1])
-    still = wide.sum(axis=1).to_numpy() > 0
-    axes.broken_barh(
-        [(start, end - start) for start, end in zip(times[still], ends[still], strict=True)],
-        (0.0, 1.0),
-        transform=axes.get_xaxis_transform(),
-        facecolor=BUCKET_LOOK["restarting"].colour,
-        alpha=0.4,
-        linewidth=0,
-        zorder=0.5,
-        label="a job restarts or waits (not to scale)",
-    )
+    for state in wide.columns:
+        still = wide[state].to_numpy() > 0
+        axes.broken_barh(
+            [(start, end - start) for start, end in zip(times[still], ends[still], strict=True)],
+            (0.0, 1.0),
+            transform=axes.get_xaxis_transform(),
+            facecolor=BUCKET_LOOK[state].colour,
+            alpha=0.5,
+            linewidth=0,
+            zorder=0.5,
+            label=f"a job: {state.replace('_', ' ')} (not to scale)",
+        )
 
 
 def _thinned(wide: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Average runs of samples so that at most 400 remain; the first instant of a run stands for it."""
+    """Average runs of samples so that at most 250 remain; the first instant of a run stands for it."""
     size = -(-len(wide) // _MOST_SAMPLES)
     if size == 1:
         return wide, 1
@@ -147,8 +150,8 @@ def _stack(axes: Axes, wide: pd.DataFrame, size: float) -> None:
             step="post",
             facecolor=look.colour,
             hatch=look.hatch or None,
-            edgecolor=edge_of(look) if look.hatch else look.colour,
-            linewidth=0.0 if look.hatch else 0.3,
+            edgecolor=edge_of(look),
+            linewidth=0.0,
             label=state.replace("_", " "),
         )
         bottom = top
