@@ -1,0 +1,1 @@
+"""What we, all-knowing, write down: the ledger, metrics and the data dictionary of every table."""

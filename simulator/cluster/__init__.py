@@ -1,0 +1,1 @@
+"""What the machine consists of and what falls together."""

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from simpy.events import Event
+from simpy.events import Event, EventPriority
 
 from simulator.engine.queue import RunningJobs, WaitingJobs
 from simulator.errors import PolicyError
@@ -16,7 +16,7 @@ from simulator.policies.protocols import SchedulerView
 if TYPE_CHECKING:
     from simulator.engine.simulation import Simulation
 
-AFTER_EVERYTHING = 2
+AFTER_EVERYTHING = EventPriority(2)
 """SimPy priority of a scheduling pass: after the ordinary events (priority 1) of the same instant."""
 
 

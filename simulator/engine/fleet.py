@@ -76,7 +76,7 @@ class Fleet:
 
     def take_out(self, ids: Ids, now_s: float) -> Ids:
         """Open an outage on nodes that no job holds any more; return those that were in service until now."""
-        fresh = ids[self.out[ids] == 0]
+        fresh: Ids = ids[self.out[ids] == 0]
         g = self.machine.gpus_per_node
         for node in fresh.tolist():
             if self.spare[node]:
@@ -129,7 +129,7 @@ class Fleet:
     def put_back(self, ids: Ids, now_s: float) -> Ids:
         """Close an outage after its test; return the nodes that are back in service (idle, not yet shelved)."""
         self.out[ids] -= 1
-        back = ids[self.out[ids] == 0]
+        back: Ids = ids[self.out[ids] == 0]
         if len(back):
             self.ledger.move(len(back) * self.machine.gpus_per_node, "testing", "idle", now_s)
             self.n_out -= len(back)

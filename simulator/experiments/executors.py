@@ -1,33 +1,36 @@
 """Runs tasks in this process or in a pool of worker processes, and survives the death of a worker.
 
-Rules of the pool: a short window of tasks per worker, each result handed on as soon as it is there; a broken pool is
-built again and what it had not finished is done again; workers never outlive their parent, ignore Ctrl-C (the parent
+Rules of the pool: a short window of tasks per worker, each result handed on as soon as it is there; a dead worker is
+replaced and what it had not finished is done again; workers never outlive their parent, ignore Ctrl-C (the parent
 decides) and share nothing. Which worker does a task never changes its result.
 """
 
 from __future__ import annotations
 
-import concurrent.futures as futures
 import contextlib
 import multiprocessing
 import multiprocessing.connection
-import multiprocessing.context
+import multiprocessing.process
 import os
 import signal
 import sys
 import threading
+import traceback
 import types
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Generic, Protocol, TypeVar
 
 from simulator.errors import SimulatorError
 
-TASKS_PER_WORKER = 3
-"""Tasks handed to the pool at once, per worker: enough to keep it busy, few to lose when it dies."""
+TASKS_PER_WORKER = 2
+"""Tasks a worker has at once: the one it does and the next, so that it never waits for the parent."""
 
-DEATHS_IN_A_ROW = 3
-"""Broken pools without one finished task in between after which the study gives up."""
+DEATHS_OVER_ONE_TASK = 3
+"""Workers that may die over the same task before the study gives up."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -56,7 +59,7 @@ class InProcess(Generic[T, R]):
 
 
 class ProcessPool(Generic[T, R]):
-    """Does the tasks in worker processes.
+    """Does the tasks in worker processes, started when they are first needed.
 
     Parameters
     ----------
@@ -64,12 +67,17 @@ class ProcessPool(Generic[T, R]):
         Sent to each worker once.
     workers : int
         Number of processes.
+
+    Notes
+    -----
+    Each worker has a pipe of its own. A worker that dies in the middle of a message then ends that pipe, and nothing
+    else; in the pool of the standard library, whose workers share one, the parent waits for the rest without end.
     """
 
     def __init__(self, work: Work[T, R], workers: int) -> None:
         self._work = work
-        self._workers = workers
-        self._pool: futures.ProcessPoolExecutor | None = None
+        self._number = workers
+        self._workers: list[_Worker[T]] = []
 
     def run(self, tasks: Iterable[T], on_result: Callable[[T, R], None]) -> None:
         """Do all tasks; the order of ``on_result`` calls is the order of completion.
@@ -77,66 +85,89 @@ class ProcessPool(Generic[T, R]):
         Raises
         ------
         SimulatorError
-            When worker processes die again and again without finishing anything.
+            When worker processes die again and again over the same task.
         """
-        waiting = iter(tasks)
-        again: list[T] = []
-        pending: dict[futures.Future[R], T] = {}
-        deaths = 0
+        again: deque[T] = deque()
+        waiting = _Source(again, iter(tasks))
+        deaths: Counter[T] = Counter()
         while True:
-            try:
-                self._fill(pending, again, waiting)
-                if not pending:
-                    return
-                done, _ = futures.wait(pending, timeout=2.0, return_when=futures.FIRST_COMPLETED)
-                for future in done:
-                    result = future.result()
-                    on_result(pending.pop(future), result)
-                    deaths = 0
-            except futures.BrokenExecutor:
-                deaths += 1
-                again += self._salvage(pending, on_result)
-                self.close()
-                if deaths >= DEATHS_IN_A_ROW:
-                    raise SimulatorError(
-                        f"worker processes died {deaths} times in a row while doing {again[0]}; "
-                        "often the memory of the machine is too small: try fewer workers"
-                    ) from None
-
-    def _fill(self, pending: dict[futures.Future[R], T], again: list[T], waiting: Iterator[T]) -> None:
-        if self._pool is None:
-            self._pool = _new_pool(self._work, self._workers)
-        while len(pending) < self._workers * TASKS_PER_WORKER:
-            source = again or list(islice(waiting, 1))
-            if not source:
+            self._hire()
+            self._feed(waiting)
+            busy = {worker.connection: worker for worker in self._workers if worker.tasks}
+            if not busy:
                 return
-            task = source[0]
-            if not again:
-                again.append(task)  # stays there until the pool has taken it
-            with _without_main():
-                pending[self._pool.submit(_do, task)] = task
-            again.pop(0)
+            for connection in multiprocessing.connection.wait(list(busy)):
+                worker = busy[connection]  # type: ignore[index]  # wait returns what it was given
+                try:
+                    is_done, value = worker.connection.recv()
+                except (EOFError, OSError):
+                    self._bury(worker, again, deaths)
+                    continue
+                if not is_done:
+                    raise value
+                on_result(worker.tasks.popleft(), value)
 
-    def _salvage(self, pending: dict[futures.Future[R], T], on_result: Callable[[T, R], None]) -> list[T]:
-        """Hand on what was finished before the pool broke; return the rest."""
-        lost = []
-        for future, task in pending.items():
-            if future.done() and not future.cancelled() and future.exception() is None:
-                on_result(task, future.result())
-            else:
-                lost.append(task)
-        pending.clear()
-        return lost
+    def _hire(self) -> None:
+        """Start workers until the pool is full."""
+        while len(self._workers) < self._number:
+            self._workers.append(_start_worker(self._work))
+
+    def _feed(self, waiting: Iterator[T]) -> None:
+        """Give each worker its window of tasks, one to each before a second to any."""
+        for depth in range(TASKS_PER_WORKER):
+            for worker in self._workers:
+                if len(worker.tasks) > depth:
+                    continue
+                for task in islice(waiting, 1):
+                    worker.tasks.append(task)
+                    # A worker that is already dead is noticed when its answer is read.
+                    with contextlib.suppress(OSError):
+                        worker.connection.send(task)
+
+    def _bury(self, worker: _Worker[T], again: deque[T], deaths: Counter[T]) -> None:
+        """Take a dead worker out; its tasks are done again."""
+        culprit = worker.tasks[0]
+        deaths[culprit] += 1
+        again.extend(worker.tasks)
+        self._workers.remove(worker)
+        worker.end()
+        if deaths[culprit] >= DEATHS_OVER_ONE_TASK:
+            raise SimulatorError(
+                f"{DEATHS_OVER_ONE_TASK} worker processes died over the same task, {culprit}; "
+                "often the memory of the machine is too small: try fewer workers"
+            )
 
     def close(self) -> None:
         """End the workers at once, whatever they are doing."""
-        if self._pool is None:
-            return
-        pool, self._pool = self._pool, None
-        processes = list((pool._processes or {}).values())
-        for process in processes:
-            process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
+        while self._workers:
+            self._workers.pop().end()
+
+
+class _Source(Iterator[T]):
+    """Gives what has to be done again before anything new."""
+
+    def __init__(self, again: deque[T], tasks: Iterator[T]) -> None:
+        self._again = again
+        self._tasks = tasks
+
+    def __next__(self) -> T:
+        return self._again.popleft() if self._again else next(self._tasks)
+
+
+@dataclass
+class _Worker(Generic[T]):
+    """A worker process, the pipe to it, and the tasks it was given and has not answered, in order."""
+
+    process: multiprocessing.process.BaseProcess
+    connection: multiprocessing.connection.Connection[Any, Any]
+    tasks: deque[T]
+
+    def end(self) -> None:
+        """End the process at once."""
+        self.process.kill()
+        self.process.join()
+        self.process.close()
+        self.connection.close()
 
 
 @contextlib.contextmanager
@@ -161,15 +192,30 @@ def default_workers() -> int:
 
 # --- in the worker -----------------------------------------------------------------------------------------------
 
-_work: Callable[[Any], Any] | None = None
 
-
-def _start_worker(work: Callable[[Any], Any]) -> None:
-    """Prepare a worker process: what to do with a task, deaf to Ctrl-C, gone when the parent is gone."""
-    global _work
-    _work = work
+def _serve(work: Work[Any, Any], connection: multiprocessing.connection.Connection[Any, Any]) -> None:
+    """Answer tasks until the parent is gone; deaf to Ctrl-C, because the parent decides what it means."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    while True:
+        try:
+            task = connection.recv()
+        except EOFError:
+            return
+        connection.send_bytes(_answer(work, task))
+
+
+def _answer(work: Work[Any, Any], task: Any) -> bytes:
+    """Return (whether it worked, result or error), pickled."""
+    try:
+        return bytes(ForkingPickler.dumps((True, work(task))))
+    except SimulatorError as error:
+        return bytes(ForkingPickler.dumps((False, error)))
+    except Exception as error:  # a fault of ours: told to the parent with its traceback
+        text = traceback.format_exc()
+        failure = RuntimeError(f"{type(error).__name__}: {error}")
+        failure.add_note(f"in a worker process, doing {task}:\n{text}")
+        return bytes(ForkingPickler.dumps((False, failure)))
 
 
 def _leave_with_parent() -> None:
@@ -179,36 +225,39 @@ def _leave_with_parent() -> None:
         os._exit(1)
 
 
-def _do(task: Any) -> Any:
-    assert _work is not None
-    return _work(task)
-
-
 # --- starting workers --------------------------------------------------------------------------------------------
 
 _PRELOADED = ["simulator.experiments.replicate", "simulator.engine", "simulator.scenario.assembly"]
 
 
-def _new_pool(work: Callable[[Any], Any], workers: int) -> futures.ProcessPoolExecutor:
+def _start_worker(work: Work[T, Any]) -> _Worker[T]:
     methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
-        _start_forkserver(context)
-    return futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(work,))
+    # Forked from a clean process that has our modules loaded: a quick start, and no threads or locks of the parent.
+    context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    with _without_main(), _interrupts_blocked():
+        if "forkserver" in methods:
+            context.set_forkserver_preload(_PRELOADED)
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(work, theirs), daemon=True)
+        process.start()
+    # MUST HOLD: only the worker has its end of the pipe, so that the pipe ends with it.
+    theirs.close()
+    return _Worker(process, ours, deque())
 
 
-def _start_forkserver(context: multiprocessing.context.BaseContext) -> None:
-    """Start the process that workers are forked from, with our modules loaded and Ctrl-C blocked.
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block Ctrl-C while a worker starts.
 
-    The signal mask is inherited, so no worker is hit by Ctrl-C between its birth and its initialiser.
+    The mask is inherited by the process that workers are forked from and so by them: none is hit between its birth
+    and its first own line. Here an interrupt is delivered at the end of the block.
     """
-    from multiprocessing import forkserver
-
-    context.set_forkserver_preload(_PRELOADED)
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with _without_main():
-            forkserver.ensure_running()
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
 

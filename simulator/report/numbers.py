@@ -14,6 +14,8 @@ MISSING = "–"
 _ROUNDING = 1e-9
 """Relative size below which a spread is rounding of floating-point sums."""
 
+_MOST_DECIMALS = 7
+
 _CONTROLS = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 _BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
@@ -77,9 +79,11 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def fixed(value: float, decimals: int) -> str:
-    """Return a number with that many decimals, never "-0"."""
+    """Return a number with that many decimals, never "-0"; with an exponent where that takes more than seven."""
     if not math.isfinite(value):
         return MISSING
+    if decimals > _MOST_DECIMALS and value != 0:
+        return f"{value:.1e}".replace("-", "−")
     text = f"{value:,.{decimals}f}"
     return text.lstrip("-") if not text.strip("-0.,") else text.replace("-", "−")
 

@@ -16,6 +16,7 @@ from simulator.report.numbers import (
     MISSING,
     compact,
     decimals_for,
+    fixed,
     metric_heading,
     metric_named,
     metric_title,

@@ -158,8 +158,8 @@ def _read_file(file: str, origin: Node | None = None) -> Node:
 def _content(path: Path) -> bytes:
     """Return the first `MAX_BYTES` + 1 bytes of a file."""
     try:
-        if path.is_dir():
-            raise InputError("a folder, not a file")
+        if path.exists() and not path.is_file():
+            raise InputError("a folder, not a file" if path.is_dir() else "not a regular file")
         if not path.is_file():
             beside = [other.name for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
             raise InputError("no such file", nearest=nearest(path.name, beside))

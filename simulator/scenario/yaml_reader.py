@@ -267,8 +267,9 @@ def _syntax_error(error: YAMLError, text: str, file: str) -> InputError:
     mark = error.problem_mark or error.context_mark
     for seen, words, allowed in _SYNTAX:
         if re.search(seen, problem):
-            opened = "never closed" in words and error.context_mark is not None
-            mark = error.context_mark if opened else mark
+            # The parser notices at the end what began at the context: there the user must look.
+            began = "never closed" in words or "without ': '" in words
+            mark = error.context_mark if began and error.context_mark is not None else mark
             opening = error.context_mark if "closing" in words else None
             found = None if opening is None else f"the bracket opened on line {opening.line + 1}"
             return InputError(words, file, None if mark is None else mark.line + 1, None, found, allowed)

@@ -11,7 +11,7 @@ from simulator.errors import InputError, SimulatorError
 from simulator.experiments import executors
 
 MODULE = """
-import os, signal, time
+import os, signal, stat, struct, time
 from pathlib import Path
 from simulator.errors import InputError
 
@@ -26,8 +26,26 @@ def dies_once(task):
         os.kill(os.getpid(), signal.SIGKILL)
     return number
 
-def always_dies(task):
-    os._exit(3)
+def dies_on_13(task):
+    if task == 13:
+        os._exit(3)
+
+def large_then_dies_mid_message(task):
+    folder, number = task
+    if number == 3 and not (mark := Path(folder) / "died").exists():
+        mark.write_text("")
+        # a message is 4 bytes of length and then so many bytes; the pipe of this worker ends after 8 of 1,000
+        for descriptor in range(3, 64):
+            try:
+                if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                    os.write(descriptor, struct.pack("!i", 1000) + b"half")
+            except OSError:
+                pass
+        os._exit(0)
+    return number, b"x" * 200_000
+
+def breaks(task):
+    return [][task]
 
 def refuses(task):
     raise InputError("bad", file="f.yaml", line=3, key="a.b", found="1", allowed="2")
@@ -92,9 +110,22 @@ def test_a_killed_worker_loses_nothing(work, tmp_path):
     assert (tmp_path / "died").exists()
 
 
+def test_a_worker_that_dies_in_the_middle_of_its_answer_loses_nothing(work, tmp_path):
+    tasks = [(str(tmp_path), number) for number in range(8)]
+    collected = results(work.large_then_dies_mid_message, tasks, 2)
+    assert sorted(number for number, _ in collected.values()) == list(range(8))
+    assert (tmp_path / "died").exists()
+
+
+def test_faults_of_ours_come_with_the_traceback_of_the_worker(work):
+    with pytest.raises(RuntimeError, match="IndexError: list index out of range") as caught:
+        results(work.breaks, [5], 2)
+    assert "return [][task]" in caught.value.__notes__[0]
+
+
 def test_gives_up_when_workers_die_without_end(work):
-    with pytest.raises(SimulatorError, match="worker processes died 3 times in a row"):
-        results(work.always_dies, [1, 2], 2)
+    with pytest.raises(SimulatorError, match="3 worker processes died over the same task, 13"):
+        results(work.dies_on_13, range(20), 2)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

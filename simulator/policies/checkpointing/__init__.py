@@ -1,0 +1,1 @@
+"""How much work lies between two checkpoints."""

@@ -1,0 +1,1 @@
+"""On which nodes a job starts."""

@@ -74,7 +74,7 @@ def _drawn(results: Results, series: pd.DataFrame, shown: list[str], states: lis
     figure = PaperFigure(0.75 + lines * (1.45 if columns == 2 else 2.2) + 0.2 * -(-len(states) // (2 if banded else 4)))
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     unit, size = ("days", 86400.0) if series["time_s"].max() > 3 * 86400 else ("h", 3600.0)
-    binned = 1
+    binned, peak = 1, 0.0
     for place, axes in enumerate(grid.flat):
         if place >= len(shown):
             axes.remove()
@@ -82,7 +82,7 @@ def _drawn(results: Results, series: pd.DataFrame, shown: list[str], states: lis
         one = series[series["variant"] == shown[place]]
         wide = one.pivot_table(index="time_s", columns="state", values="gpus", aggfunc="sum", fill_value=0)
         wide, binned = _thinned(wide.reindex(columns=states, fill_value=0))
-        _stack(axes, wide.drop(columns=banded), size)
+        peak = max(peak, _stack(axes, wide.drop(columns=banded), size))
         _bands(axes, wide[banded], size)
         axes.set_title(shortened(plain(shown[place]), 26 if columns == 2 else 60), fontsize=9)
         clean_value_axis(axes, "y")
@@ -92,6 +92,8 @@ def _drawn(results: Results, series: pd.DataFrame, shown: list[str], states: lis
             grid.flat[place].tick_params(labelbottom=True, length=3)
     for line in grid:
         line[0].set_ylabel("GPUs")
+    # Panels share the axis; the room above the areas shows the bands.
+    grid.flat[0].set_ylim(0, peak * 1.12 or 1.0)
     figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper left", ncols=2 if banded else 4)
     step = f"means of {binned} samples" if binned > 1 else "samples"
     footnote(figure, f"One replication, no interval; {step} over time.")
@@ -137,7 +139,8 @@ def _thinned(wide: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     return means, size
 
 
-def _stack(axes: Axes, wide: pd.DataFrame, size: float) -> None:
+def _stack(axes: Axes, wide: pd.DataFrame, size: float) -> float:
+    """Draw the stacked areas and return their highest point."""
     times = wide.index.to_numpy(dtype=float) / size
     bottom = np.zeros(len(wide))
     for state in wide.columns:
@@ -156,7 +159,7 @@ def _stack(axes: Axes, wide: pd.DataFrame, size: float) -> None:
         )
         bottom = top
     axes.set_xlim(times[0], times[-1])
-    axes.set_ylim(bottom=0)
+    return float(bottom.max())
 
 
 def occupancy_plot(results: Results) -> Plot | Missing:
