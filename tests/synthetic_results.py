@@ -1,4 +1,4 @@
-"""Writes a results folder that looks like a real study without running one: 4 variants x 30 replications, Llama-3-like."""
+"""Writes a results folder that looks like a real study without running one: Llama-3-like, 4 variants x 30."""
 
 from __future__ import annotations
 
@@ -38,8 +38,18 @@ CLASSES: dict[str, tuple[str, int]] = {
     "cpu": ("CPU", 2),
     "system_memory": ("DRAM", 2),
 }
-PHASES = {"detect": 10.0, "tear_down": 30.0, "wait_for_nodes": 8.0, "reallocate": 60.0, "image": 180.0, "dependencies": 90.0,
-          "init": 37.0, "load": 120.0, "warm_up": 65.0}  # fmt: skip
+PHASES = {
+    "detect": 10.0,
+    "tear_down": 30.0,
+    "wait_for_nodes": 8.0,
+    "reallocate": 60.0,
+    "image": 180.0,
+    "dependencies": 90.0,
+    "init": 37.0,
+    "load": 120.0,
+    "warm_up": 65.0,
+}
+"""Seconds of each restart phase."""
 
 
 def write_results(
@@ -155,7 +165,8 @@ def _incidents(where: dict[str, Any], world: pd.DataFrame, generator: np.random.
         returned = repaired + 1800.0
         late = [math.nan if not takes_out or at > HORIZON_S else at for at in (detected, started, repaired, returned)]
         rows.append(where | {
-            "incident": number, "class": name, "component": component, "scope": "node", "node": number % NODES, "nodes": 1,
+            "incident": number, "class": name, "component": component, "scope": "node",
+            "node": number % NODES, "nodes": 1,
             "onset_s": onset_s, "detected_s": detected, "localised_s": detected, "isolated_s": late[0],
             "repair_started_s": late[1], "repaired_s": late[2], "returned_s": late[3],
             "repair_tier": "reboot" if takes_out else "", "repair_visits": int(takes_out), "job": "pretrain",
@@ -194,7 +205,8 @@ def _occupancy(where: dict[str, Any], generator: np.random.Generator) -> list[di
 
 def _job(shares: dict[str, float], world: pd.DataFrame) -> dict[str, Any]:
     return {
-        "job": "pretrain", "user": "team-a", "gpus": 16384, "nodes": 2048, "submit_s": 0.0, "start_s": 0.0, "end_s": math.nan,
+        "job": "pretrain", "user": "team-a", "gpus": 16384, "nodes": 2048, "submit_s": 0.0,
+        "start_s": 0.0, "end_s": math.nan,
         "state": "running", "reason": "", "wait_s": 0.0, "attempts": 1, "interruptions": len(world),
         "productive_s": shares["productive"] * HORIZON_S, "ettr": shares["productive"], "lost_work_gpu_s": 1e9,
     }  # fmt: skip
@@ -253,13 +265,15 @@ def _facts(variants: Sequence[str]) -> dict[str, Any]:
         "question": "How much of 54 days on 16,384 GPUs is useful, by restart time and checkpoint kind?",
         "answer_metric": "ettr", "answer_goal": "max",
         "assumptions": [
-            {"key": "recovery.phases", "value": "600 s in all", "source": "scenario", "why": "phases are not printed in the paper"},
-            {"key": "repairs.operator_mix_assumed.tiers.swap.time", "value": "24 h", "source": "assumption of this project",
+            {"key": "recovery.phases", "value": "600 s in all", "source": "scenario",
+             "why": "phases are not printed in the paper"},
+            {"key": "repairs.operator_mix_assumed.tiers.swap.time", "value": "24 h",
+             "source": "assumption of this project",
              "why": "operators publish mean repair times without the mix behind them; 18.7 h is the mean of the mix"},
         ],
         "published": [
-            {"metric": "interruptions", "variant": variants[0], "value": 419, "unit": "", "kind": "input", "source": source,
-             "tolerance": 12.57},
+            {"metric": "interruptions", "variant": variants[0], "value": 419, "unit": "", "kind": "input",
+             "source": source, "tolerance": 12.57},
             {"metric": "ettr", "variant": variants[0], "value": 0.935, "unit": "", "kind": "prediction",
              "source": "closed form, restart 600 s", "tolerance": 0.005},
             {"metric": "ettr", "variant": variants[-1], "value": 0.90, "unit": "", "kind": "prediction",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import weakref
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from simulator.scenario.resolved import Scenario
+
+
+_TEXT = frozenset({"variant", "baseline", "metric", "unit"})
+"""Columns of the CSV tables that hold text."""
 
 
 class RunResult:
@@ -238,19 +243,21 @@ class Study:
         return self._parquet("occupancy")
 
     def _csv(self, name: str) -> pd.DataFrame:
+        """Read a CSV exactly: text stays text ("nan" may be a variant), an empty number is missing."""
         import pandas as pd
 
-        # A variant may be called "nan" or "1": text stays text, and only an empty number is missing.
-        text = dict.fromkeys(("variant", "baseline", "metric", "unit"), "str")
-        with (self.folder / name).open(encoding="utf-8") as file:
-            header = file.readline().strip().split(",")
-        return pd.read_csv(
-            self.folder / name,
-            dtype={column: text[column] for column in header if column in text},
-            keep_default_na=False,
-            na_values={column: [""] for column in header if column not in text},
-            float_precision="round_trip",
-        )
+        with (self.folder / name).open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        columns: dict[str, Any] = {}
+        for index, column in enumerate(header):
+            cells = [row[index] for row in rows]
+            if column in _TEXT:
+                columns[column] = pd.Series(cells, dtype="str")
+            elif column == "replications":
+                columns[column] = pd.Series([int(cell) for cell in cells], dtype="int64")
+            else:
+                columns[column] = pd.Series([float(cell or "nan") for cell in cells], dtype="float64")
+        return pd.DataFrame(columns)
 
     def _parquet(self, name: str) -> pd.DataFrame:
         import pandas as pd

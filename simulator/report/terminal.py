@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
@@ -50,7 +49,7 @@ def render(table: Table, width: int = WIDTH) -> str:
     for row in table.rows:
         lines += _row_lines(row, widths, table.numeric)
     if table.note:
-        lines += textwrap.wrap(table.note, width)
+        lines += _wrap(table.note, width)
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -91,6 +90,10 @@ def _wrap(cell: str, width: int) -> list[str]:
     return lines
 
 
+def _paragraph(text: str, width: int) -> list[str]:
+    return _wrap(text, width) if text else []
+
+
 def _words(cell: str, width: int) -> list[tuple[str, str]]:
     """Return pieces no wider than ``width``, each with what joins it to the one before: a space or nothing."""
     pieces = []
@@ -113,7 +116,7 @@ def _longest_cut(word: str, width: int) -> int:
 def summary_text(results: Results, width: int = WIDTH) -> str:
     """Return the summary: metrics as rows while the variants fit beside each other, else variants as rows in blocks."""
     upright = summary_table(results)
-    last = textwrap.wrap(constants_text(results), width)
+    last = _paragraph(constants_text(results), width)
     if _natural_width(upright) <= width:
         return "\n".join([render(upright, width), *last])
     blocks: list[str] = []
@@ -162,8 +165,8 @@ def terminal_text(results: Results, width: int = WIDTH) -> str:
     """Return question, answer and tables of a study as plain text, no line longer than ``width``."""
     question = plain(results.facts.get("question") or MISSING)
     parts = [
-        "\n".join(textwrap.wrap(f"Question: {question}", width, subsequent_indent="  ")),
-        "\n".join(textwrap.wrap(f"Answer: {study_answer(results).sentence}", width, subsequent_indent="  ")),
+        "\n  ".join(_paragraph(f"Question: {question}", width - 2)),
+        "\n  ".join(_paragraph(f"Answer: {study_answer(results).sentence}", width - 2)),
         summary_text(results, width) if results.metrics_shown else "Results\nNo metric has a value.",
     ]
     for table in (_brief_differences(results), published_table(results), assumptions_table(results)):

@@ -39,6 +39,7 @@ MAX_NUMBER = 1e18
 
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII)
 _WORDS: dict[str, Scalar] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -170,13 +171,23 @@ class _Builder:
 
     def _scalar(self, event: Any, line: int) -> None:
         plain = bool(event.implicit[0])
+        text = self._text(event.value, line)
         top = self._open[-1] if self._open else None
         if top is not None and top.is_mapping and top.key is None:
-            self._key(top, event.value, plain, line)
+            self._key(top, text, plain, line)
             return
         self._counted(1, line)
-        value = self._plain_value(event.value, line) if plain else event.value
+        value = self._plain_value(text, line) if plain else text
         self._place(Node(value, self.file, line), 1, 1, event.anchor, line)
+
+    def _text(self, text: str, line: int) -> str:
+        """Return a text in which the two escapes of one character, as JSON writes them, are that character."""
+        if _SURROGATE.search(text) is None:
+            return text
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise self._error("half a character", line, found=ascii(text), allowed="whole characters") from error
 
     def _key(self, top: _Open, text: str, plain: bool, line: int) -> None:
         if plain and (text in _WORDS or _INTEGER.fullmatch(text) or _FLOAT.fullmatch(text)):

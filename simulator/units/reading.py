@@ -150,13 +150,14 @@ def _in_range(value: Fraction, text: object, rules: Kind) -> float:
     if value < 0:
         problem = "below absolute zero" if rules.offset else f"negative {rules.noun}"
         raise UnitError(problem, found=quoted(text), allowed=rules.allowed)
-    if value > rules.largest and rules.bare:
+    # The exact value first: it may be beyond float64. Then the float: 10^33 is more than the float 1e33 stands for.
+    if value < 2 * rules.largest and float(value) <= rules.largest:
+        return float(value)
+    if rules.bare:
         nearest = f"{plain(float(value))} %" if value <= 100 else None
         raise UnitError(f"{rules.noun} above 1", found=quoted(text), allowed=rules.allowed, nearest=nearest)
-    if value > rules.largest:
-        limit = f"at most {rules.largest:g} {rules.base}"
-        raise UnitError(f"absurdly large {rules.noun}", found=quoted(text), allowed=limit)
-    return float(value)
+    limit = f"at most {rules.largest:g} {rules.base}"
+    raise UnitError(f"absurdly large {rules.noun}", found=quoted(text), allowed=limit)
 
 
 def _unknown_unit(number: Fraction, unit: str, text: object, rules: Kind) -> UnitError:

@@ -46,6 +46,11 @@ CASES = [
         "s.yaml:1: not valid YAML: found unknown escape character 'q' while scanning a double-quoted scalar",
     ),
     Case(
+        "half_a_character",
+        changed("name: small", 'name: "\\ud800"'),
+        "s.yaml:1: name: half a character; found '\\ud800'; allowed: whole characters",
+    ),
+    Case(
         "repeated_key",
         changed("  domains: {rack: 4}", "  domains: {rack: 4}\n  nodes: 32"),
         "s.yaml:9: cluster.nodes: repeated key; found the same key on line 6",

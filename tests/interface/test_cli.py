@@ -13,12 +13,12 @@ import simulator
 SCENARIO = """\
 name: cli
 question: Which restart time is worth its price?
-horizon: 5 days
+horizon: 10 days
 replications: 3
 cluster: {nodes: 10, node: {gpus: 8, gpu: H100-SXM, price: "2.95 USD/GPU/h"}}
 faults:
   classes:
-    node: {component: node, rate: "50 / 1000 node-days", stops_job: true, takes_node_out: true}
+    node: {component: node, rate: "100 / 1000 node-days", stops_job: true, takes_node_out: true}
   detect: 1 min
 repairs: {mixes: {outage: {tiers: {swap: {probability: 1, time: 5 h}}}}, mix: outage}
 workload: {jobs: [{name: pretrain, nodes: 8}]}
@@ -29,7 +29,7 @@ report: {answer: {metric: ettr, goal: max}}
 """
 
 VERBS = ["run", "compare", "check", "report", "presets", "import", "schema"]
-HEAVY = ["numpy", "pandas", "numba", "scipy", "matplotlib", "simpy", "pydantic", "pyarrow"]
+HEAVY = ["numpy", "pandas", "numba", "scipy", "matplotlib", "simpy", "ruamel", "pyarrow"]
 
 
 def command(*words, cwd=None, **options):
@@ -184,7 +184,7 @@ def test_python_study_plots_and_reports(scenario, tmp_path):
     study = simulator.compare(simulator.load(scenario), replications=2, workers=1)
     assert study.plot("ettr") is not None
     page = study.report(tmp_path / "deep" / "page.html")
-    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert page.read_text().lower().startswith("<!doctype html>")
     assert [path.name for path in page.parent.iterdir()] == ["page.html"]
     whole = study.report(tmp_path / "whole")
     assert whole == tmp_path / "whole" / "report.html"
@@ -200,7 +200,7 @@ def test_own_policies_replace_those_of_the_scenario(scenario):
     from simulator.policies.recovery.ladder import GiveUp
 
     given_up = simulator.run(loaded, policies={"recovery": GiveUp()})
-    assert given_up.summary["interruptions"] == 1
+    assert list(given_up.jobs["state"]) == ["failed"]
     unsaved = simulator.run(loaded, policies={"checkpointing": Never()})
     assert unsaved.summary["ettr"] < simulator.run(loaded).summary["ettr"]
 

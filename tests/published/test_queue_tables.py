@@ -44,8 +44,10 @@ def waits(servers: int, load: float, replications: int, n_jobs: int) -> tuple[An
 def test_t03_poisson_arrivals_wait_as_erlang_c_says(row: dict[str, str]) -> None:
     """P(wait) within 4 standard errors with a half-width of at most 1 percentage point; the mean wait likewise."""
     servers, load = int(row["servers"]), float(row["utilisation"])
-    # The relaxation time of the queue grows as 1 / (1 - load)^2; these counts give the half-width asked for.
-    n_jobs = 20_000 if load < 0.9 else 60_000
+    # Chosen by trial so that the half-width asked for is met: the fuller queue forgets its state more slowly.
+    n_jobs = {0.5: 20_000, 0.8: 64_000, 0.9: 80_000}[load]
+    if load == 0.9 and 8 < servers < 256:
+        n_jobs = 230_000
     probability, mean = waits(servers, load, 12, n_jobs)
     error = probability.std(ddof=1) / math.sqrt(len(probability))
     assert 1.96 * error <= 0.01

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from synthetic_results import VARIANTS, write_results
 
 from simulator.accounting.columns import BUCKETS, METRICS
 from simulator.report import read_results
@@ -35,7 +36,6 @@ from simulator.report.tables import (
     summary_table,
 )
 from simulator.report.terminal import cells_wide, render, terminal_text
-from tests.synthetic_results import VARIANTS, write_results
 
 NBSP = "\N{NO-BREAK SPACE}"
 

@@ -1,0 +1,446 @@
+"""The report of a results folder: self-contained, escaped, the same on every run, honest about what is missing."""
+
+from __future__ import annotations
+
+import base64
+import colorsys
+import hashlib
+import json
+import re
+import struct
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_results import VARIANTS, write_results
+
+from simulator.accounting.columns import BUCKETS, METRICS, TABLES
+from simulator.errors import InputError
+from simulator.report import plot_metric, read_results, terminal_report, write_report
+from simulator.report.plots.incidents import stage_means
+from simulator.report.plots.ledger import _zoom
+from simulator.report.plots.pareto import class_counts, poisson_interval
+from simulator.report.plots.states import exceedance
+from simulator.report.style import _VARIANT_COLOURS, BUCKET_LOOK, paper, variant_looks
+from simulator.report.tables import ledger_shares
+
+FIGURES = (
+    "answer",
+    "failure_pareto",
+    "incident_anatomy",
+    "ledger",
+    "metrics",
+    "occupancy",
+    "published",
+    "restart_phases",
+    "states",
+)
+
+
+class Page(HTMLParser):
+    """What a reader's program sees in a page: tags with attributes, and text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = write_results(tmp_path_factory.mktemp("report") / "study")
+    assert write_report(place) == place / "report.html"
+    return place
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = [folder / "report.html", *sorted((folder / "figures").iterdir())]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+# ---------------------------------------------------------------------------------------------------------- page
+
+
+def test_page_says_everything_a_customer_needs(page: Page) -> None:
+    for part in (
+        "How much of 54 days on 16,384 GPUs is useful, by restart time and checkpoint kind?",
+        "“restart_200s” has the highest ETTR, 0.97",
+        "16,896",
+        "54 days",
+        "Differences from async_1s_restart_600s",
+        "Goodput ledger",
+        "was fed to the model, so agreement only checks the machinery",
+        "phases are not printed in the paper",
+        "simulator compare scenarios/llama3_54_days.yaml --output results/llama3",
+        "numpy 2.4.6",
+        "llama3_2024 (faults)",
+        "useful work destroyed by interruptions",
+    ):
+        assert part in page.text, part
+
+
+def test_page_loads_nothing(folder: Path, page: Page) -> None:
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    loading = {"src", "href", "srcset", "data", "action", "poster", "xlink:href"}
+    for tag, attributes in page.tags:
+        for name, value in attributes.items():
+            if name in loading:
+                assert str(value).startswith("data:image/svg+xml;base64,"), (tag, name)
+    assert not {"script", "link", "iframe", "object", "embed", "base"} & {tag for tag, _ in page.tags}
+    assert not re.search(r"url\(|@import", text)
+    assert "default-src 'none'" in text  # the browser is told to refuse anything else
+
+
+def test_embedded_figures_load_nothing_either(page: Page) -> None:
+    for image in page.named("img"):
+        svg = base64.b64decode(str(image["src"]).split(",", 1)[1]).decode()
+        targets = re.findall(r"(?:href|src)=\"([^\"]*)\"", svg) + re.findall(r"url\(([^)]*)\)", svg)
+        assert targets
+        assert all(target.startswith(("#", "data:image/png;base64,")) for target in targets)
+
+
+def test_page_is_accessible(folder: Path, page: Page) -> None:
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>") or text.lstrip().startswith("<!doctype html>")
+    assert page.named("html")[0]["lang"] == "en-GB"
+    assert len(page.named("img")) == len(FIGURES)
+    assert all(len(str(image["alt"])) > 40 for image in page.named("img"))
+    assert len(page.named("caption")) == len(page.named("table"))
+    assert all(header.get("scope") in {"col", "row"} for header in page.named("th"))
+    levels = [int(tag[1]) for tag, _ in page.tags if tag in {"h1", "h2", "h3"}]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_page_explains_every_column(page: Page) -> None:
+    for table in TABLES.values():
+        for column in table:
+            assert column.meaning in page.text
+    for metric in METRICS:
+        assert metric.meaning in page.text
+
+
+HOSTILE = '<script>alert("x")</script><img src=//evil.example/x onerror=alert(1)>'
+
+
+def test_text_of_scenarios_cannot_become_markup(tmp_path: Path) -> None:
+    published = {
+        "metric": "ettr",
+        "variant": HOSTILE,
+        "value": 0.9,
+        "kind": HOSTILE,
+        "source": HOSTILE,
+        "tolerance": None,
+    }
+    facts = {
+        "name": HOSTILE,
+        "question": HOSTILE,
+        "assumptions": [{"key": HOSTILE, "value": HOSTILE, "source": "https://evil.example", "why": "{{ 7 * 7 }}"}],
+        "published": [published],
+        "presets": [{"name": HOSTILE, "kind": HOSTILE}],
+        "per_class_published": [{"class": HOSTILE, "count": 3}],
+    }
+    folder = write_results(tmp_path, variants=[HOSTILE, "$x_1$ & \\frac"], replications=3, facts=facts)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest |= {"command": ["simulator", HOSTILE], "scenario_name": HOSTILE, "host": {HOSTILE: HOSTILE}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    page = Page(write_report(folder).read_text(encoding="utf-8"))
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert not any("onerror" in attributes for _, attributes in page.tags)
+    assert not page.named("a")
+    assert page.text.count('<script>alert("x")</script>') >= 8
+    assert "{{ 7 * 7 }}" in page.text
+    assert "https://evil.example" in page.text
+    for path in (folder / "figures").glob("*.svg"):
+        assert "<script" not in path.read_text(encoding="utf-8")
+
+
+# ------------------------------------------------------------------------------------------------------- figures
+
+
+def test_every_figure_is_there_in_both_kinds(folder: Path) -> None:
+    names = sorted(path.name for path in (folder / "figures").iterdir())
+    assert names == sorted(f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg"))
+
+
+def test_pictures_have_200_dots_per_inch(folder: Path) -> None:
+    for path in (folder / "figures").glob("*.png"):
+        content = path.read_bytes()
+        dots_per_metre = struct.unpack(">II", content[content.index(b"pHYs") + 4 :][:8])
+        assert dots_per_metre == (7874, 7874)
+
+
+def test_same_results_give_the_same_bytes(folder: Path) -> None:
+    before = digests(folder)
+    assert set(before) == {"report.html", *(f"{n}.{k}" for n in FIGURES for k in ("png", "svg"))}
+    write_report(folder)
+    assert digests(folder) == before
+
+
+def test_bytes_do_not_depend_on_process_or_hash_seed(folder: Path) -> None:
+    before = digests(folder)
+    code = "import sys; from pathlib import Path; from simulator.report import write_report; write_report(Path(sys.argv[1]))"
+    environment = {"PYTHONHASHSEED": "7", "PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True, env=environment)
+    assert digests(folder) == before
+
+
+def test_figures_carry_no_date_and_no_tool(folder: Path) -> None:
+    for path in (folder / "figures").glob("*.svg"):
+        text = path.read_text(encoding="utf-8")
+        assert "dc:date" not in text
+        assert "matplotlib.org" not in text
+    for path in (folder / "figures").glob("*.png"):
+        assert b"tEXt" not in path.read_bytes()
+
+
+def test_captions_name_the_sample(page: Page) -> None:
+    assert page.text.count("30 replications") >= 8
+
+
+def test_house_style_leaves_the_users_settings_alone(folder: Path) -> None:
+    mine = {"font.size": 17.0, "axes.spines.top": True, "svg.hashsalt": "mine"}
+    with mpl.rc_context(mine):
+        write_report(folder)
+        assert {key: mpl.rcParams[key] for key in mine} == mine
+        with paper():
+            assert mpl.rcParams["font.size"] != 17.0
+
+
+def test_pyplot_is_not_used() -> None:
+    code = "import sys, simulator.report; assert 'matplotlib.pyplot' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_figure_without_data_is_not_written_and_the_page_says_why(tmp_path: Path) -> None:
+    folder = write_results(tmp_path, variants=["base"], replications=1, facts={"published": []}, tables=())
+    write_report(folder)
+    assert list((folder / "figures").iterdir()) == []
+    text = Page((folder / "report.html").read_text(encoding="utf-8")).text
+    for reason in (
+        "there is a single number, which stands in the table",
+        "the results hold no ledger",
+        "no incident happened in the replications whose incidents are kept",
+        "no job spent time in a restart phase",
+        "the results hold no samples over time",
+        "no node was out of service",
+        "the scenario names no published figures",
+    ):
+        assert reason in text, reason
+
+
+def test_figures_of_an_earlier_report_do_not_stay(tmp_path: Path) -> None:
+    folder = write_results(tmp_path, replications=2)
+    write_report(folder)
+    assert (folder / "figures" / "ledger.png").exists()
+    (folder / "ledger.parquet").unlink()
+    write_report(folder)
+    assert not (folder / "figures" / "ledger.png").exists()
+    assert (folder / "figures" / "answer.png").exists()
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_any_number_of_variants_and_long_names(tmp_path: Path, count: int) -> None:
+    variants = [f"a_variant_whose_name_goes_on_and_on_and_never_ends_{i}" for i in range(count)]
+    folder = write_results(tmp_path, variants=variants, replications=2)
+    write_report(folder)
+    assert (folder / "figures" / "ledger.svg").exists()
+    text = Page((folder / "report.html").read_text(encoding="utf-8")).text
+    assert all(name in text for name in variants)
+
+
+def test_many_points_are_drawn_as_an_image(tmp_path: Path) -> None:
+    folder = write_results(tmp_path, variants=["a", "b"], replications=900, tables=())
+    write_report(folder)
+    assert "data:image/png;base64" in (folder / "figures" / "answer.svg").read_text()
+    assert (folder / "figures" / "answer.svg").stat().st_size < 400_000
+
+
+def test_report_is_fast(tmp_path: Path) -> None:
+    # Processor time of this process, because other programs share the machine; the promise is 6 s of an idle one.
+    folder = write_results(tmp_path, variants=[f"variant_{i}" for i in range(5)])
+    start = time.process_time()
+    write_report(folder)
+    assert time.process_time() - start < 6.0
+
+
+# ------------------------------------------------------------------------------------------------------- colours
+
+
+def lightness(colour: str) -> float:
+    """CIE L* of "#rrggbb"."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return 116 * luminance ** (1 / 3) - 16 if luminance > 0.008856 else 903.3 * luminance
+
+
+def test_neighbouring_variants_differ_in_greyscale() -> None:
+    levels = [lightness(colour) for colour in _VARIANT_COLOURS]
+    assert all(abs(before - after) >= 15 for before, after in pairwise([*levels, levels[0]]))
+
+
+def test_neighbouring_buckets_differ_in_greyscale_or_hatch() -> None:
+    assert set(BUCKETS) <= set(BUCKET_LOOK)
+    assert len({(BUCKET_LOOK[b].colour, BUCKET_LOOK[b].hatch) for b in BUCKETS}) == len(BUCKETS)
+    for before, after in pairwise(BUCKETS):
+        left, right = BUCKET_LOOK[before], BUCKET_LOOK[after]
+        assert left.hatch != right.hatch or abs(lightness(left.colour) - lightness(right.colour)) >= 15
+    hues = {
+        colorsys.rgb_to_hls(*(int(BUCKET_LOOK[b].colour[i : i + 2], 16) / 255 for i in (1, 3, 5)))[0] for b in BUCKETS
+    }
+    assert len(hues) == len(BUCKETS)
+
+
+def test_a_variant_looks_the_same_in_every_figure() -> None:
+    looks = variant_looks(VARIANTS)
+    assert looks == variant_looks(VARIANTS)
+    assert len({(look.colour, look.marker) for look in variant_looks([str(i) for i in range(88)]).values()}) == 88
+
+
+# ------------------------------------------------------------------------------------- numbers behind the figures
+
+
+def test_zoom_leaves_out_what_would_hide_the_rest() -> None:
+    shares = pd.DataFrame({"productive": [0.1], "idle": [0.85], "down": [0.04], "testing": [0.01]}, index=["a"])
+    zoomed, left_out = _zoom(shares)
+    assert list(zoomed.columns) == ["down", "testing"]
+    assert left_out == ["productive", "idle"]
+
+
+def test_stage_means_leave_out_open_stages() -> None:
+    nan = float("nan")
+    incidents = pd.DataFrame(
+        {
+            "variant": ["a", "a"],
+            "onset_s": [0.0, 100.0],
+            "detected_s": [10.0, 120.0],
+            "localised_s": [10.0, 120.0],
+            "isolated_s": [10.0, 120.0],
+            "repair_started_s": [20.0, nan],
+            "repaired_s": [50.0, nan],
+            "returned_s": [nan, nan],
+        }
+    )
+    means = stage_means(incidents).loc["a"]
+    assert means["detect"] == 15.0
+    assert means["localise"] == 0.0
+    assert means["repair"] == 30.0
+    assert np.isnan(means["verify"])
+
+
+def test_poisson_interval_holds_its_confidence() -> None:
+    # Garwood's interval of 10: 4.795 to 18.39 (standard tables); of 0: 0 to 3.689
+    assert poisson_interval(10) == pytest.approx((4.795, 18.39), abs=0.005)
+    assert poisson_interval(0) == pytest.approx((0.0, 3.689), abs=0.001)
+
+
+def test_exceedance_is_the_share_of_time_above_a_level() -> None:
+    table = pd.DataFrame({"level": [0, 1, 3], "time_s": [50.0, 30.0, 20.0]})
+    assert exceedance(table).to_list() == pytest.approx([0.5, 0.2, 0.2, 0.0])
+
+
+def test_pareto_counts_every_incident_and_every_published_class(folder: Path) -> None:
+    results = read_results(folder)
+    counts, variant, kept = class_counts(results)
+    incidents = results.table("incidents", ["class"])
+    assert (variant, kept) == (VARIANTS[0], 1)
+    assert counts["total"].sum() == (incidents["variant"] == VARIANTS[0]).sum()
+    assert counts["published"].sum() == 419
+    assert counts["total"].is_monotonic_decreasing
+
+
+def test_ledger_figure_shows_the_shares_of_the_table(folder: Path) -> None:
+    shares = ledger_shares(read_results(folder))
+    expected = 1 - shares.loc["restart_200s", "productive"]
+    ledger = pd.read_parquet(folder / "ledger.parquet")
+    mine = ledger[ledger["variant"] == "restart_200s"]
+    unproductive = mine.loc[mine["bucket"] != "productive", "gpu_s"].sum() / mine["gpu_s"].sum()
+    assert expected == pytest.approx(unproductive, rel=1e-9)
+
+
+def test_plot_metric_for_notebooks(folder: Path) -> None:
+    figure = plot_metric(read_results(folder), "mtti_s")
+    axes = figure.axes[0]
+    assert axes.get_xlabel() == "Mean time to interruption (h)"
+    assert [label.get_text().replace("\n", "") for label in axes.get_yticklabels()] == list(VARIANTS)
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    with pytest.raises(KeyError, match="mfu"):
+        plot_metric(read_results(folder), "mfu")
+
+
+# -------------------------------------------------------------------------------------------------------- errors
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        write_report(tmp_path / "nothing")
+
+
+def test_a_folder_that_holds_something_else(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"not a results folder: manifest\.json is missing; allowed: a folder that"):
+        write_report(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["report.json", "summary.csv", "differences.csv", "runs.parquet"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    folder = write_results(tmp_path, replications=2)
+    (folder / name).unlink()
+    with pytest.raises(InputError, match=re.escape(f"{name} is missing")):
+        terminal_report(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("manifest.json", b"{", "damaged file"),
+        ("manifest.json", b"[1]", "a JSON mapping is expected"),
+        ("manifest.json", b'{"format": 1}', "missing key"),
+        ("manifest.json", b'{"format": 9, "variants": [], "baseline": "", "replications": 1}', "another format"),
+        ("report.json", b"\xff", "damaged file"),
+        ("summary.csv", b"variant,mean\n", "missing column"),
+        ("differences.csv", b"", "damaged table"),
+        ("runs.parquet", b"PAR1", "damaged table"),
+        ("incidents.parquet", b"PAR1", "damaged table"),
+    ],
+)
+def test_damaged_files_are_input_errors(tmp_path: Path, name: str, content: bytes, problem: str) -> None:
+    folder = write_results(tmp_path, replications=2)
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=problem):
+        write_report(folder)
+
+
+def test_a_table_without_a_column_is_an_input_error(tmp_path: Path) -> None:
+    folder = write_results(tmp_path, replications=2)
+    pd.read_parquet(folder / "phases.parquet").drop(columns="job_s").to_parquet(folder / "phases.parquet")
+    with pytest.raises(InputError, match=r"phases\.parquet"):
+        write_report(folder)
