@@ -3,8 +3,8 @@
     python benchmarks/bench_engine.py
 
 The Llama 3 scenario (54 days, 16,384 GPUs, 18 fault classes): assembly, incidents and ledger of one replication of one
-variant; 1,000 replications (250 of each variant) by two workers, tables and report included. Workload W (benchmarks/bench_replay.py): 100,000 jobs under
-EASY through the whole engine with failures off.
+variant; 1,000 replications (250 of each variant) by two workers, tables and report included. Workload W (see
+bench_replay.py): 100,000 jobs under EASY through the whole engine with failures off.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Random streams keyed by (seed, replication, purpose), so that a draw belongs to its cause and never to its consumer."""
+"""Random streams keyed by (seed, replication, purpose): a draw belongs to its cause, never to its consumer."""
 
 from __future__ import annotations
 

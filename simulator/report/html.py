@@ -91,7 +91,7 @@ def _summaries(results: Results) -> list[Table]:
 
 def breakable(text: str) -> Markup:
     """Return escaped text that a browser may break after an underscore, a slash or a dot, and not inside "GPU-h"."""
-    text = text.replace("GPU-h", "GPU\N{NON-BREAKING HYPHEN}h").replace("GPU-s", "GPU\N{NON-BREAKING HYPHEN}s")
+    text = re.sub(r"GPU-([hs])\b", "GPU\N{NON-BREAKING HYPHEN}\\1", text)
     pieces = re.split(r"(?<=[_/.])(?=[^\W\d_])", text)
     return Markup("<wbr>").join(escape(piece) for piece in pieces)
 

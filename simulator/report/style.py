@@ -87,7 +87,7 @@ class Look:
     line: str = "-"
 
 
-_VARIANT_COLOURS = ("#23366F", "#D9772B", "#2E9C9C", "#8E2B56", "#86B8E0", "#5F7A1F", "#C9B458", "#6B6F76")
+_VARIANT_COLOURS = ("#23366F", "#E08A3C", "#1B7C7D", "#86B8E0", "#8E2B56", "#C9B458", "#5F7A1F", "#9DA1A8")
 """Neighbours differ in lightness by at least 15 of 100, and in blue against orange for the colour-blind."""
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h", "<", ">", "p")

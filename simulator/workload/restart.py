@@ -19,7 +19,8 @@ class RestartPhases:
     ----------
     tear_down_s : float
         Stop the surviving ranks and free the GPUs.
-    reallocate_same_s, reallocate_hot_s, reallocate_warm_s, reallocate_cold_s, reallocate_repaired_s, reallocate_queue_s : float
+    reallocate_same_s, reallocate_hot_s, reallocate_warm_s : float
+    reallocate_cold_s, reallocate_repaired_s, reallocate_queue_s : float
         Put the node list together again: same nodes; a hot, warm or cold spare; a node back from repair or taken
         from the idle ones; a new allocation from the queue.
     image_s, dependencies_s : float

@@ -171,7 +171,7 @@ CASES = [
     Case(
         "extends_unknown_preset",
         "extends: llama\n" + GOOD,
-        f"s.yaml:1: extends: unknown preset scenario; found 'llama'; allowed: {A_BASE}",
+        f"s.yaml:1: extends: unknown preset scenario; found 'llama'; allowed: {A_BASE} (pretrain_16k)",
     ),
     Case("extends_number", "extends: 3\n" + GOOD, f"s.yaml:1: extends: not a file; found 3; allowed: {A_BASE}"),
     Case(

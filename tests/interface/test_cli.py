@@ -38,6 +38,15 @@ def command(*words, cwd=None, **options):
     )
 
 
+def invoke(*words):
+    """The same inside this process, which saves a second of imports."""
+    from simulator.cli.app import app
+    from typer.testing import CliRunner
+
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    return subprocess.CompletedProcess(words, result.exit_code, result.stdout, result.stderr)
+
+
 @pytest.fixture
 def scenario(tmp_path) -> Path:
     path = tmp_path / "cli.yaml"
@@ -70,7 +79,7 @@ def test_help_names_every_verb_and_the_exit_codes():
     assert all(f" {verb} " in done.stdout for verb in VERBS)
     assert "130 interrupted" in " ".join(done.stdout.split())
     for verb in VERBS:
-        assert command(verb, "--help").returncode == 0
+        assert invoke(verb, "--help").returncode == 0
 
 
 def test_version():
@@ -101,7 +110,7 @@ def test_public_names_exist_and_unknown_ones_do_not():
     ],
 )
 def test_wrong_usage_exits_2_without_traceback(words):
-    done = command(*words)
+    done = invoke(*words)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stderr.strip()
@@ -128,11 +137,12 @@ def test_wrong_usage_exits_2_without_traceback(words):
         (["import", "swf", "missing.txt", "-o", "jobs.parquet"], "error: missing.txt: "),
     ],
 )
-def test_wrong_input_is_one_line_and_exit_2(scenario, words, expected):
+def test_wrong_input_is_one_line_and_exit_2(scenario, words, expected, monkeypatch):
+    monkeypatch.chdir(scenario.parent)
     thesis = scenario.parent / "thesis"
     thesis.mkdir()
     (thesis / "chapter.txt").write_text("years of work")
-    done = command(*words, cwd=scenario.parent)
+    done = invoke(*words)
     assert done.returncode == 2, done.stderr
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1
@@ -142,8 +152,14 @@ def test_wrong_input_is_one_line_and_exit_2(scenario, words, expected):
     assert [path.name for path in thesis.iterdir()] == ["chapter.txt"]
 
 
+def test_a_process_of_its_own_exits_2_too(tmp_path):
+    done = command("check", "missing.yaml", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert command("compare", "--fast").returncode == 2
+
+
 def test_run_prints_one_replication_and_writes_its_tables(scenario, tmp_path):
-    done = command("run", scenario, "--variant", "fast", "--seed", 4, "--output", tmp_path / "one")
+    done = invoke("run", scenario, "--variant", "fast", "--seed", 4, "--output", tmp_path / "one")
     assert done.returncode == 0, done.stderr
     result = simulator.run(simulator.load(scenario), seed=4, variant="fast")
     assert "cli, variant fast, seed 4, one replication" in done.stdout
@@ -153,7 +169,7 @@ def test_run_prints_one_replication_and_writes_its_tables(scenario, tmp_path):
     assert summary["ettr"] == result.summary["ettr"]
     ledger = pd.read_parquet(tmp_path / "one" / "ledger.parquet")
     pd.testing.assert_frame_equal(ledger, result.ledger, check_dtype=False)
-    assert command("run", scenario, "--output", tmp_path / "one").returncode == 0  # its own folder may be replaced
+    assert invoke("run", scenario, "--output", tmp_path / "one").returncode == 0  # its own folder may be replaced
 
 
 def test_compare_writes_the_whole_folder_and_ends_with_the_report(scenario, tmp_path):
@@ -175,7 +191,7 @@ def test_compare_writes_the_whole_folder_and_ends_with_the_report(scenario, tmp_
     again = command("compare", folder / "scenario.yaml", "--workers", "1", "--output", tmp_path / "again")
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "again" / "runs.parquet").read_bytes() == (folder / "runs.parquet").read_bytes()
-    report = command("report", folder)
+    report = invoke("report", folder)
     assert report.returncode == 0, report.stderr
     assert report.stdout.splitlines()[:-1] == done.stdout.splitlines()[:-1]
 
@@ -206,7 +222,7 @@ def test_own_policies_replace_those_of_the_scenario(scenario):
 
 
 def test_check_says_what_the_scenario_means(scenario):
-    done = command("check", scenario)
+    done = invoke("check", scenario)
     assert done.returncode == 0, done.stderr
     assert "valid" in done.stdout.splitlines()[0]
     assert "10 x 8 GPUs" in done.stdout
@@ -214,19 +230,19 @@ def test_check_says_what_the_scenario_means(scenario):
 
 
 def test_schema_is_json():
-    done = command("schema")
+    done = invoke("schema")
     assert done.returncode == 0
     assert json.loads(done.stdout)["$schema"].startswith("https://json-schema.org/draft/2020-12")
 
 
 def test_presets_lists_all_and_shows_sources():
-    done = command("presets")
+    done = invoke("presets")
     assert done.returncode == 0
     from simulator.scenario.presets import list_presets
 
     for preset in list_presets():
         assert preset.name in done.stdout
-    one = command("presets", list_presets()[0].name)
+    one = invoke("presets", list_presets()[0].name)
     assert one.returncode == 0
     assert list_presets()[0].rows()[0].source.split()[0] in one.stdout
     assert max(map(len, (done.stdout + one.stdout).splitlines())) <= 100
@@ -235,7 +251,7 @@ def test_presets_lists_all_and_shows_sources():
 def test_import_writes_the_common_table(tmp_path):
     trace = tmp_path / "jobs.swf"
     trace.write_text("; UnixStartTime: 0\n1 0 5 60 2 -1 -1 2 100 -1 1 7 1 1 1 1 -1 -1\n")
-    done = command("import", "swf", trace, "-o", tmp_path / "jobs.parquet")
+    done = invoke("import", "swf", trace, "-o", tmp_path / "jobs.parquet")
     assert done.returncode == 0, done.stderr
     assert "1 jobs written" in done.stdout
     table = pd.read_parquet(tmp_path / "jobs.parquet")
