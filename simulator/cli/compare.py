@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from simulator.cli.options import OutputOption, ScenarioArgument, SeedOption, SetOption
+
+if TYPE_CHECKING:
+    from simulator.api import Study
 
 
 class Keep(StrEnum):
@@ -64,15 +67,15 @@ def compare(
             loaded, replications, workers, seed, folder, resume, keep.value, precision, progress.update
         )
     print(terminal_report(study.folder))
-    _say_precision(study.manifest["precision"], study.replications)
+    _say_precision(study)
     print(f"\nReport: {_short(study.folder / 'report.html')}")
 
 
-def _say_precision(precision: float | None, replications: int) -> None:
-    from simulator.experiments.precision import MOST_REPLICATIONS
-
-    if precision is not None and replications >= MOST_REPLICATIONS:
-        print(f"\nStopped at {replications:,} replications; a precision of {precision:g} may not have been reached.")
+def _say_precision(study: Study) -> None:
+    own = study.manifest
+    if own["precision"] is not None:
+        verdict = "reached with" if own["precision_reached"] else "NOT reached after"
+        print(f"\nA precision of {own['precision']:g} was {verdict} {own['replications']:,} replications.")
 
 
 def _short(path: Path) -> str:

@@ -16,10 +16,13 @@ def presets(
     ] = None,
 ) -> None:
     """List all presets, or show one with the source of every number."""
-    from simulator.scenario.presets import find_presets
+    from simulator.scenario.presets import find_presets, preset_scenarios
 
     if name is None:
         _print_list()
+        return
+    if name in preset_scenarios():
+        print(preset_scenarios()[name])
         return
     for preset in find_presets(name):
         _print_one(preset)
@@ -27,9 +30,10 @@ def presets(
 
 def _print_list() -> None:
     from simulator.cli.screen import print_table
-    from simulator.scenario.presets import KIND_MEANING, list_presets
+    from simulator.scenario.presets import KIND_MEANING, list_presets, preset_scenarios
 
     rows = [(KIND_MEANING[preset.kind], preset.name, preset.title) for preset in list_presets()]
+    rows += [("scenario", name, f"to start from: extends: {name}") for name in preset_scenarios()]
     print_table(("kind", "name", "what it is"), rows)
     print("\nsimulator presets NAME shows one with the source of every number.")
 

@@ -187,8 +187,9 @@ class Jobs:
         """Give spares and idle nodes to gangs that lack nodes; a gang that is complete restarts."""
         sim = self._sim
         for run in list(self._short):
-            for source in self._sources():
-                self._fill(run, source)
+            for source in (sim.world.machine.spare_kind, "repaired"):
+                if len(run.ids) < run.nodes:
+                    self._fill(run, source)
             if len(run.ids) < run.nodes:
                 continue
             self._short.remove(run)
@@ -204,9 +205,6 @@ class Jobs:
             )
             self._restart(run, (*phases, *self._common_phases(run)))
             sim.incidents.meet(run)
-
-    def _sources(self) -> tuple[str, ...]:
-        return self._sim.world.machine.spare_kind, "repaired"
 
     def _fill(self, run: Run, source: str) -> None:
         sim, lacking = self._sim, run.nodes - len(run.ids)

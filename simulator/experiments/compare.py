@@ -223,6 +223,7 @@ def _run(
                 "seed": plan.seed,
                 "replications": total_replications,
                 "precision": plan.precision,
+                "precision_reached": _is_precise(plan, journal, total_replications),
                 "workers": plan.workers,
                 "keep": plan.keep,
                 "wall_s": round(time.monotonic() - clock, 3),
@@ -299,6 +300,14 @@ def _samples(plan: _Plan, journal: store.Journal, done: int) -> list[NDArray[np.
         np.array([journal.read(Task(variant, r)).values[index] for r in range(done)])
         for variant in plan.scenario.variants
     ]
+
+
+def _is_precise(plan: _Plan, journal: store.Journal, replications: int) -> bool | None:
+    """Return whether the wanted precision was reached, None where none was wanted."""
+    if plan.precision is None:
+        return None
+    samples = _samples(plan, journal, replications)
+    return all(precision.half_width(plan.answer_metric, values) <= plan.precision for values in samples)
 
 
 def _write(

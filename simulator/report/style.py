@@ -96,12 +96,12 @@ _LINES: tuple[str, ...] = ("-", "--", "-.", ":")
 BUCKET_LOOK: dict[str, Look] = {
     "productive": Look("#1F5A7A"),
     "checkpointing": Look("#A9D3EA", "////"),
-    "lost_work": Look("#B5403A"),
+    "lost_work": Look("#DB6A5F", "xx"),
     "detecting": Look("#F7CDA9", "...."),
     "restarting": Look("#DE8A33"),
-    "degraded": Look("#F8E9B6", "xxxx"),
+    "degraded": Look("#F8E9B6", "++++"),
     "waiting_for_nodes": Look("#7A5C9E", "\\\\\\\\"),
-    "idle": Look("#EDEFF1"),
+    "idle": Look("#DFE3E7"),
     "spare": Look("#8CBF98", "||||"),
     "testing": Look("#D9C8E8", "----"),
     "draining": Look("#7C838A", "oo"),
@@ -111,19 +111,21 @@ BUCKET_LOOK: dict[str, Look] = {
 }
 """Fixed look of each ledger bucket and state."""
 
-PHASE_LOOKS: tuple[Look, ...] = (
-    Look("#F7CDA9", "...."),
-    Look("#7C838A"),
-    Look("#C9B6E0", "\\\\\\\\"),
-    Look("#1F5A7A"),
-    Look("#A9D3EA", "////"),
-    Look("#4E8C5A"),
-    Look("#F8E9B6", "xxxx"),
-    Look("#B5403A"),
-    Look("#EDEFF1", "||||"),
-    Look("#2B2F33"),
-)
-"""Looks of restart phases in their order."""
+PHASE_LOOK: dict[str, Look] = {
+    "detect": BUCKET_LOOK["detecting"],
+    "tear_down": Look("#7C838A"),
+    "wait_for_nodes": BUCKET_LOOK["waiting_for_nodes"],
+    "reallocate": Look("#A9D3EA"),
+    "image": Look("#3F6FA3", "...."),
+    "dependencies": Look("#F3E3A1", "xxxx"),
+    "init": Look("#8E2B56"),
+    "load": Look("#E3A0B4", "////"),
+    "warm_up": Look("#2E6B45"),
+}
+"""Fixed look of each restart phase."""
+
+OTHER_LOOK = Look("#EDEFF1", "||||")
+"""Look of a phase that this version does not know."""
 
 EDGE = "#FFFFFF"
 HATCH_EDGE = "#4A5560"

@@ -178,6 +178,11 @@ def refuse_own(kind: Kind, section: Any) -> None:
         raise refusal("this name belongs to a preset", repr(name), "a name of your own")
 
 
+def preset_scenarios() -> dict[str, str]:
+    """Return the text of every scenario that ``extends: NAME`` can start from, by name."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted((_FOLDER / "scenarios").glob("*.yaml"))}
+
+
 def list_presets() -> list[Preset]:
     """Return all presets, by kind and name."""
     return [preset(kind, name) for kind in KINDS for name in names(kind)]

@@ -40,8 +40,9 @@ def command(*words, cwd=None, **options):
 
 def invoke(*words):
     """The same inside this process, which saves a second of imports."""
-    from simulator.cli.app import app
     from typer.testing import CliRunner
+
+    from simulator.cli.app import app
 
     result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
     return subprocess.CompletedProcess(words, result.exit_code, result.stdout, result.stderr)
@@ -194,6 +195,15 @@ def test_compare_writes_the_whole_folder_and_ends_with_the_report(scenario, tmp_
     report = invoke("report", folder)
     assert report.returncode == 0, report.stderr
     assert report.stdout.splitlines()[:-1] == done.stdout.splitlines()[:-1]
+
+
+def test_compare_says_whether_the_precision_was_reached(scenario, tmp_path, monkeypatch):
+    from simulator.experiments import precision
+
+    monkeypatch.setattr(precision, "MOST_REPLICATIONS", precision.FIRST_BATCH + 5)
+    for wanted, verdict in (("0.5", "reached with 20"), ("1e-6", "NOT reached after 25")):
+        done = invoke("compare", scenario, "--precision", wanted, "--workers", 1, "--output", tmp_path / "out")
+        assert f"A precision of {float(wanted):g} was {verdict} replications." in done.stdout
 
 
 def test_python_study_plots_and_reports(scenario, tmp_path):

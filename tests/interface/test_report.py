@@ -23,6 +23,7 @@ from synthetic_results import VARIANTS, write_results
 from simulator.accounting.columns import BUCKETS, METRICS, TABLES
 from simulator.errors import InputError
 from simulator.report import plot_metric, read_results, terminal_report, write_report
+from simulator.report.plots.common import legible_end, parts_up_to
 from simulator.report.plots.incidents import stage_means
 from simulator.report.plots.ledger import _zoom
 from simulator.report.plots.pareto import class_counts, poisson_interval
@@ -317,11 +318,24 @@ def test_a_variant_looks_the_same_in_every_figure() -> None:
 # ------------------------------------------------------------------------------------- numbers behind the figures
 
 
-def test_zoom_leaves_out_what_would_hide_the_rest() -> None:
+def test_zoom_leaves_out_idle_time_that_would_hide_the_rest() -> None:
     shares = pd.DataFrame({"productive": [0.1], "idle": [0.85], "down": [0.04], "testing": [0.01]}, index=["a"])
     zoomed, left_out = _zoom(shares)
     assert list(zoomed.columns) == ["down", "testing"]
     assert left_out == ["productive", "idle"]
+
+
+def test_zoom_keeps_idle_time_that_hides_nothing() -> None:
+    shares = pd.DataFrame({"productive": [0.9], "idle": [0.05], "down": [0.05]}, index=["a"])
+    assert list(_zoom(shares)[0].columns) == ["idle", "down"]
+
+
+def test_bars_far_above_the_others_are_cut() -> None:
+    assert legible_end(pd.Series([0.04, 0.05, 0.06])) == 0.06
+    assert legible_end(pd.Series([0.04, 0.05, 0.06, 0.99])) == pytest.approx(0.09)
+    assert legible_end(pd.Series([0.0, 0.0, 0.2])) == 0.2
+    cut = parts_up_to(pd.DataFrame({"down": [0.02, 0.5], "idle": [0.02, 0.4]}), 0.09)
+    assert np.allclose(cut, [[0.02, 0.02], [0.09, 0.0]])
 
 
 def test_stage_means_leave_out_open_stages() -> None:

@@ -166,6 +166,7 @@ def test_precision_is_reached_with_the_same_number_for_any_workers(scenario):
     studies = [compare(scenario, precision=0.004, workers=workers) for workers in (1, 2)]
     assert studies[0].replications == studies[1].replications >= FIRST_BATCH
     pd.testing.assert_frame_equal(studies[0].runs, studies[1].runs)
+    assert studies[0].manifest["precision_reached"] is True
     for _, rows in studies[0].runs.groupby("variant"):
         assert half_width("goodput", rows["goodput"].to_numpy()) <= 0.004
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,9 @@ from simulator.report.style import Look, PaperFigure, edge_of
 
 ROW_INCHES = 0.30
 """Height of one variant in a horizontal chart."""
+
+CUT_NOTE = " Bars with an arrow are cut off."
+_FAR = 3.0
 
 
 @dataclass(frozen=True)
@@ -84,3 +87,32 @@ def stacked_rows(axes: Axes, shares: pd.DataFrame, looks: Mapping[str, Look], th
 def label_end(axes: Axes, value: float, row: int, text: str) -> None:
     """Write a text right of the end of a horizontal bar."""
     axes.annotate(text, (value, row), (3, 0), textcoords="offset points", va="center", fontsize=8)
+
+
+def legible_end(totals: pd.Series) -> float:
+    """Return where to end the axis of bars so that a few far above the others do not make these illegible."""
+    usual = float(totals[totals <= _FAR * totals.median()].max())
+    return 1.5 * usual if 0 < usual < float(totals.max()) / 1.5 else float(totals.max())
+
+
+def is_cut(shares: pd.DataFrame) -> bool:
+    """Return whether ``cut_rows`` cuts a bar off."""
+    totals = shares.sum(axis=1)
+    return legible_end(totals) < float(totals.max())
+
+
+def parts_up_to(shares: pd.DataFrame, end: float) -> pd.DataFrame:
+    """Return the parts of each stacked bar as far as they lie below ``end``."""
+    reached = shares.cumsum(axis=1).clip(upper=end)
+    return reached.diff(axis=1).fillna({shares.columns[0]: reached.iloc[:, 0]})
+
+
+def cut_rows(axes: Axes, shares: pd.DataFrame, looks: Mapping[str, Look], text: Callable[[float], str]) -> float:
+    """Draw stacked bars with their totals, those far above the others cut off, and return where the axis ends."""
+    totals = shares.sum(axis=1)
+    end = legible_end(totals)
+    stacked_rows(axes, parts_up_to(shares, end), looks)
+    for row, total in enumerate(totals):
+        label = text(float(total))
+        label_end(axes, min(float(total), end), row, label if total <= end else f"{label} →")
+    return end

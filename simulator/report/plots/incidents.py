@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from simulator.report.numbers import duration, number, plain, shortened
-from simulator.report.plots.common import ROW_INCHES, Missing, Plot, count_of, label_end, name_rows, stacked_rows
+from simulator.report.plots.common import CUT_NOTE, ROW_INCHES, Missing, Plot, count_of, cut_rows, is_cut, name_rows
 from simulator.report.results import Results
-from simulator.report.style import PHASE_LOOKS, PaperFigure, clean_value_axis, footnote, paper, variant_looks
+from simulator.report.style import OTHER_LOOK, PHASE_LOOK, PaperFigure, clean_value_axis, footnote, paper, variant_looks
 
 STAGES: tuple[tuple[str, str, str], ...] = (
     ("detect", "onset_s", "detected_s"),
@@ -125,27 +125,25 @@ def phases_plot(results: Results) -> Plot | Missing:
     hours = phases.groupby(["variant", "phase"])["job_s"].sum().unstack(fill_value=0) / 3600 / results.replications
     hours = hours.reindex(index=results.variants, columns=order, fill_value=0.0)
     hours = hours.loc[:, hours.max() > 0]
-    looks = {phase: PHASE_LOOKS[place % len(PHASE_LOOKS)] for place, phase in enumerate(order)}
+    looks = {phase: PHASE_LOOK.get(phase, OTHER_LOOK) for phase in order}
     sample = count_of(results.replications, "replication")
     with paper():
         figure = PaperFigure(0.95 + ROW_INCHES * len(hours) + 0.2 * -(-hours.shape[1] // 4) + 0.3)
         axes = figure.subplots()
-        stacked_rows(axes, hours, looks)
-        totals = hours.sum(axis=1)
-        for row, total in enumerate(totals):
-            label_end(axes, float(total), row, f"{number(float(total), 3)} h")
+        end = cut_rows(axes, hours, looks, lambda total: f"{number(total, 3)} h")
         name_rows(axes, list(hours.index))
-        axes.set_xlim(0, float(totals.max()) * 1.17)
+        axes.set_xlim(0, end * 1.19)
         axes.set_xlabel("wall time of jobs in restart phases (h)")
         clean_value_axis(axes)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=4)
         footnote(figure, f"Hours per replication, mean of {sample}; no interval.")
+    totals = hours.sum(axis=1)
     parts = "; ".join(f"{plain(v)} {number(float(totals[v]), 3)} h" for v in hours.index)
     return Plot(
         name,
         heading,
         "Wall time that jobs spend between an interruption and useful work, by phase, in hours per replication "
-        f"(mean of {sample}).",
+        f"(mean of {sample}).{CUT_NOTE if is_cut(hours) else ''}",
         f"Stacked bars of restart time by phase. Totals: {parts}.",
         figure,
     )

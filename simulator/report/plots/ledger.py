@@ -6,13 +6,23 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from simulator.report.numbers import percent, plain
-from simulator.report.plots.common import ROW_INCHES, Missing, Plot, count_of, label_end, name_rows, stacked_rows
+from simulator.report.plots.common import (
+    CUT_NOTE,
+    ROW_INCHES,
+    Missing,
+    Plot,
+    count_of,
+    cut_rows,
+    is_cut,
+    name_rows,
+    stacked_rows,
+)
 from simulator.report.results import Results
 from simulator.report.style import BUCKET_LOOK, PaperFigure, clean_value_axis, footnote, paper
 from simulator.report.tables import ledger_shares
 
 NAME, HEADING = "ledger", "Where the GPU time goes"
-_CROWDED = 0.5
+_CROWDED = 0.4
 _VISIBLE = 5e-5
 
 
@@ -30,6 +40,7 @@ def ledger_plot(results: Results) -> Plot | Missing:
     productive = shares.get("productive", pd.Series(0.0, index=shares.index))
     parts = "; ".join(f"{plain(name)} {percent(value, 1)}" for name, value in productive.items())
     panels = f" Top: all GPU time. Bottom: everything except {' and '.join(left_out)}, enlarged."
+    panels += CUT_NOTE if is_cut(zoomed) else ""
     return Plot(
         NAME,
         HEADING,
@@ -41,13 +52,13 @@ def ledger_plot(results: Results) -> Plot | Missing:
 
 
 def _zoom(shares: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Leave out productive, and further the largest buckets while they would still crowd out the small ones."""
+    """Leave out productive time, and idle time where it would hide everything else in most variants."""
     left_out = [name for name in ("productive",) if name in shares]
     rest = shares.drop(columns=left_out)
-    while rest.shape[1] > 1 and rest.sum(axis=1).max() > _CROWDED:
-        largest = str(rest.mean().idxmax())
-        left_out.append(largest.replace("_", " "))
-        rest = rest.drop(columns=largest)
+    total = rest.sum(axis=1)
+    if "idle" in rest and total.median() > _CROWDED and (rest["idle"] / total).median() > _CROWDED:
+        left_out.append("idle")
+        rest = rest.drop(columns="idle")
     return rest, left_out
 
 
@@ -59,11 +70,8 @@ def _drawn(shares: pd.DataFrame, zoomed: pd.DataFrame, left_out: list[str]) -> P
     stacked_rows(top, shares, BUCKET_LOOK)
     _finish(top, list(shares.index), "all GPU time (%)", 1.0)
     if below:
-        stacked_rows(below[0], zoomed, BUCKET_LOOK)
-        totals = zoomed.sum(axis=1)
-        for row, total in enumerate(totals):
-            label_end(below[0], float(total), row, percent(float(total), 2))
-        _finish(below[0], list(shares.index), f"all except {' and '.join(left_out)} (%)", float(totals.max()) * 1.17)
+        end = cut_rows(below[0], zoomed, BUCKET_LOOK, lambda total: percent(total, 2))
+        _finish(below[0], list(shares.index), f"all except {' and '.join(left_out)} (%)", end * 1.19)
     handles, labels = top.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=4)
     return figure

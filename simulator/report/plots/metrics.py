@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from simulator.report.numbers import metric_heading, metric_title, number, plain, shown_factor
@@ -19,6 +19,7 @@ from simulator.report.results import Results
 from simulator.report.style import FAINT, Look, PaperFigure, clean_value_axis, footnote, paper, variant_looks
 
 _POINTS_AS_SHAPES = 1500
+_LARGE = 1e5
 
 
 class StudyTables(Protocol):
@@ -129,7 +130,14 @@ def _metric_panel(axes: Axes, study: StudyTables, metric: str, variants: Sequenc
     name_rows(axes, variants, width)
     axes.set_xlabel(metric_heading(metric))
     axes.margins(x=0.06)
+    _large_numbers(axes)
     clean_value_axis(axes)
+
+
+def _large_numbers(axes: Axes) -> None:
+    """Write numbers from 100,000 on with k or M instead of a power of ten in a corner."""
+    if max(abs(bound) for bound in axes.get_xlim()) >= _LARGE:
+        axes.xaxis.set_major_formatter(EngFormatter(sep="\N{NO-BREAK SPACE}"))
 
 
 def _replication_points(axes: Axes, values: NDArray[np.float64], row: int, look: Look, as_image: bool) -> None:
@@ -181,6 +189,7 @@ def _difference_panel(axes: Axes, results: Results, metric: str, differences: pd
     name_rows(axes, names)
     axes.set_xlabel(f"{metric_heading(metric)}: difference from {_brief(results.baseline)}")
     axes.margins(x=0.06)
+    _large_numbers(axes)
     clean_value_axis(axes)
 
 

@@ -31,12 +31,13 @@ def class_counts(results: Results) -> tuple[pd.DataFrame, str, int]:
         Index: class, most frequent first. Columns: ``total``, ``stopped`` (interrupted a job), ``published`` (NaN
         where none).
     variant : str
-        First variant with incidents: the same random world strikes every variant.
+        The first of the variants in which most incidents stopped a job: where jobs wait, faults hit nobody.
     replications : int
         Replications whose incidents are kept.
     """
     incidents = results.table("incidents", ["class", "effect"])
-    variant = next((v for v in results.variants if v in set(incidents["variant"])), results.baseline)
+    stopped = incidents[incidents["effect"] == "interrupted"].groupby("variant").size()
+    variant = max(results.variants, key=lambda name: int(stopped.get(name, 0)))
     one = incidents[incidents["variant"] == variant]
     counts = pd.DataFrame({"total": one.groupby("class").size()})
     counts["stopped"] = one[one["effect"] == "interrupted"].groupby("class").size()
