@@ -33,13 +33,15 @@ class Ledger:
         """Move GPUs from one state to another at a time that is not before the previous move."""
         if gpus == 0 or source == target:
             return
-        self._settle(source, now_s)
-        self._settle(target, now_s)
-        self.gpus[source] -= gpus
-        self.gpus[target] += gpus
+        held, gpu_s, since_s = self.gpus, self._gpu_s, self._since_s
+        gpu_s[source] += held[source] * (now_s - since_s[source])
+        gpu_s[target] += held[target] * (now_s - since_s[target])
+        since_s[source] = since_s[target] = now_s
+        held[source] -= gpus
+        held[target] += gpus
         # MUST HOLD: no state ever holds a negative number of GPUs.
-        if self.gpus[source] < 0:
-            raise InvariantError(f"ledger: {source} would hold {self.gpus[source]} GPUs at {now_s} s")
+        if held[source] < 0:
+            raise InvariantError(f"ledger: {source} would hold {held[source]} GPUs at {now_s} s")
 
     def book(self, gpu_s: float, source: str, target: str) -> None:
         """Reclassify GPU-seconds that lie in the past."""
@@ -56,7 +58,8 @@ class Ledger:
             within 1e-9 of the total.
         """
         for state in STATES:
-            self._settle(state, now_s)
+            self._gpu_s[state] += self.gpus[state] * (now_s - self._since_s[state])
+            self._since_s[state] = now_s
         total = self._total * now_s
         slack = RELATIVE_TOLERANCE * max(total, 1.0)
         buckets = {bucket: self._gpu_s[bucket] for bucket in BUCKETS}
@@ -67,7 +70,3 @@ class Ledger:
         if negative:
             raise InvariantError(f"ledger: negative time in {', '.join(negative)}")
         return {bucket: max(gpu_s, 0.0) for bucket, gpu_s in buckets.items()}
-
-    def _settle(self, state: str, now_s: float) -> None:
-        self._gpu_s[state] += self.gpus[state] * (now_s - self._since_s[state])
-        self._since_s[state] = now_s
