@@ -84,6 +84,7 @@ def report_facts(scenario: Scenario) -> dict[str, Any]:
         "question": scenario.question,
         "answer_metric": answer.metric,
         "answer_goal": answer.goal or metrics[answer.metric].goal,
+        "answer_bounds": list(answer.bounds),
         "assumptions": [asdict(assumption) for assumption in scenario.assumptions],
         "published": [
             {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -69,14 +69,18 @@ def study_answer(results: Results) -> Answer:
         values = {name: np.full(results.replications, math.nan) for name in results.variants}
     else:
         values = {} if metric is None else values_by_variant(results, str(metric))
+    bounds = [name for name in results.facts.get("answer_bounds", ()) if name in values]
     costs = results.statistic("cost_usd")["mean"]
-    return answer(
+    found = answer(
         metric,
         results.facts.get("answer_goal"),
-        values,
+        {name: column for name, column in values.items() if name not in bounds},
         results.baseline,
         {name: float(costs[name]) for name in results.variants},
     )
+    reached = [f"“{name}”, {np.nanmean(values[name]):.4g}" for name in bounds if not np.isnan(values[name]).all()]
+    note = f" No one can buy the bound {' or '.join(reached)}." if reached else ""
+    return replace(found, sentence=found.sentence + note)
 
 
 def values_by_variant(results: Results, metric: str) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:

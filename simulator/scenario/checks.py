@@ -264,6 +264,10 @@ def _report(spec: VariantSpec, variants: tuple[str, ...]) -> Iterator[Complaint]
     for position, row in enumerate(report.published):
         if row.variant is not None and row.variant not in variants:
             yield _unknown(("report", "published", position, "variant"), "unknown variant", row.variant, list(variants))
+    for position, name in enumerate(report.answer.bounds):
+        if name not in variants[1:]:
+            place: KeyPath = ("report", "answer", "bounds", position)
+            yield _unknown(place, "not a variant after the first", name, list(variants[1:]))
     classes = list(fault_sections(spec.faults))
     for position, known in enumerate(report.published_classes):
         if known.class_ not in classes:

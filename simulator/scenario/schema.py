@@ -24,6 +24,8 @@ class AnswerSection(Section):
     """A metric of the data dictionary, for example ettr."""
     goal: Literal["max", "min"] | None = None
     """Whether more is better; absent: the metric's own direction."""
+    bounds: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Variants that no one can buy, such as an upper bound: shown beside the others, left out of the answer."""
 
 
 class PublishedSection(Section):

@@ -28,7 +28,7 @@ from simulator.report.plots.ledger import _zoom
 from simulator.report.plots.pareto import class_counts, poisson_interval
 from simulator.report.plots.states import exceedance
 from simulator.report.style import _VARIANT_COLOURS, BUCKET_LOOK, variant_looks
-from simulator.report.tables import ledger_shares
+from simulator.report.tables import ledger_shares, study_answer
 
 FIGURES = (
     "answer",
@@ -438,3 +438,13 @@ def test_a_table_without_a_column_is_an_input_error(tmp_path: Path) -> None:
     pd.read_parquet(folder / "phases.parquet").drop(columns="job_s").to_parquet(folder / "phases.parquet")
     with pytest.raises(InputError, match=r"phases\.parquet"):
         write_report(folder)
+
+
+def test_a_bound_is_shown_but_does_not_win(tmp_path: Path) -> None:
+    folder = write_results(tmp_path, variants=["low", "high"])
+    facts = json.loads((folder / "report.json").read_text())
+    best = study_answer(read_results(folder)).best
+    (folder / "report.json").write_text(json.dumps(facts | {"answer_bounds": [best]}))
+    found = study_answer(read_results(folder))
+    assert found.best != best
+    assert f"No one can buy the bound “{best}”" in found.sentence
