@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 from simulator.accounting.columns import METRICS
 from simulator.errors import InputError
 from simulator.experiments.store import FORMAT
+from simulator.scenario.assembly import trace_notes
 
 if TYPE_CHECKING:
     from simulator.scenario.resolved import Scenario
+    from simulator.scenario.schema import VariantSpec
 
 _PACKAGES = ("numpy", "numba", "simpy", "scipy", "pandas", "pyarrow", "pydantic")
 
@@ -85,7 +87,7 @@ def report_facts(scenario: Scenario) -> dict[str, Any]:
         "answer_metric": answer.metric,
         "answer_goal": answer.goal or metrics[answer.metric].goal,
         "answer_bounds": list(answer.bounds),
-        "assumptions": [asdict(assumption) for assumption in scenario.assumptions],
+        "assumptions": [asdict(assumption) for assumption in scenario.assumptions] + _trace_notes(first),
         "published": [
             {
                 "metric": row.metric,
@@ -141,3 +143,14 @@ def _scalar(key: str) -> str:
 
 
 _RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+
+
+def _trace_notes(spec: VariantSpec) -> list[dict[str, str]]:
+    """Return what was left out of a replayed trace or changed in it, as rows of the list of assumptions."""
+    trace = spec.workload.trace
+    if trace is None:
+        return []
+    key, source = "workload.trace", Path(trace.path).name
+    why = "rules of the reader and of cleaning, docs/scheduling-semantics.md"
+    notes = trace_notes(trace, spec.cluster.node.gpus)
+    return [{"key": key, "value": note, "source": source, "why": why} for note in notes]

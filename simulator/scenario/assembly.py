@@ -188,6 +188,25 @@ def trace_jobs(section: TraceSection, gpus_per_node: int) -> tuple[JobTable, Cle
     return _trace_jobs(section, gpus_per_node, _stamp(section))
 
 
+def import_report(section: TraceSection) -> ImportReport:
+    """Return what the reader of a trace met: rows read, kept, and dropped with reason and line."""
+    return _read_trace(section.format, section.path, _stamp(section))[1]
+
+
+def trace_notes(section: TraceSection, gpus_per_node: int) -> tuple[str, ...]:
+    """Return what was left out of a trace or changed in it, one sentence each; empty when nothing was."""
+    broken = import_report(section)
+    _, cleaning = trace_jobs(section, gpus_per_node)
+    notes = [f"{len(lines)} rows dropped: {why}, first in line {lines[0]}" for why, lines in broken.reasons().items()]
+    counted = (
+        (cleaning.without_processors, "jobs without a size left out"),
+        (cleaning.without_run_time, "jobs without a run time left out"),
+        (cleaning.cut_to_request, "run times cut to the requested time"),
+        (cleaning.estimated_by_run_time, "estimates replaced by the run time, because none was requested"),
+    )
+    return (*notes, *(f"{count} {what}" for count, what in counted if count))
+
+
 def _stamp(section: TraceSection | None) -> tuple[int, int]:
     """Return what changes when a trace file is written anew."""
     if section is None or not Path(section.path).exists():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simulator import units
 from simulator.engine.world import World
-from simulator.scenario.assembly import assemble, trace_jobs
+from simulator.scenario.assembly import assemble, trace_jobs, trace_notes
 from simulator.scenario.expectations import JobExpectation, faults_per_s, job_expectation, nodes_out
 from simulator.scenario.resolved import Scenario
 from simulator.scenario.schema import VariantSpec
@@ -102,9 +102,7 @@ def _trace(spec: VariantSpec, world: World) -> Rows:
     too_large = int((table.nodes > world.machine.nodes - world.machine.spare_nodes).sum())
     return [
         ("trace", f"{Path(trace.path).name}: {report.jobs_read} jobs, {len(table)} simulated; a processor is {unit}"),
-        ("left out", f"{report.without_processors} without a size, {report.without_run_time} without run time"),
-        ("run time cut to the request", f"{report.cut_to_request} jobs"),
-        ("run time taken as the estimate", f"{report.estimated_by_run_time} jobs without a request"),
+        ("left out or changed", "; ".join(trace_notes(trace, spec.cluster.node.gpus)) or "nothing"),
         ("larger than the machine", f"{too_large} jobs, rejected when submitted"),
         ("submitted over", units.show(span_s, "s")),
         ("offered load", f"{busy / (span_s * world.machine.nodes):.3g} of the machine"),

@@ -140,7 +140,9 @@ def test_tables_of_the_pages_are_those_of_the_code(page: str, name: str, make: C
 def example() -> str:
     """Return the commented example of the format's page."""
     text = (DOCS / "scenario-format.md").read_text(encoding="utf-8")
-    return re.findall(r"^```yaml\n(.*?)^```$", text, flags=re.M | re.S)[0]
+    found = re.search(r"^```yaml\n(.*?)^```$", text, flags=re.M | re.S)
+    assert found, "the page has no example"
+    return found[1]
 
 
 def test_the_commented_example_is_a_scenario_that_runs(tmp_path: Path) -> None:

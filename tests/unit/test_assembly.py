@@ -298,7 +298,8 @@ def test_description_states_what_was_done_to_a_trace(tmp_path: Path) -> None:
     (tmp_path / "replay.yaml").write_text(REPLAY)
     jobs = dict(dict(describe(load(tmp_path / "replay.yaml")))["Jobs"])
     assert jobs["trace"] == "log.swf: 7 jobs, 5 simulated; a processor is a node"
-    assert jobs["left out"] == "1 without a size, 1 without run time"
-    assert jobs["run time cut to the request"] == "1 jobs"
-    assert jobs["run time taken as the estimate"] == "1 jobs without a request"
+    assert jobs["left out or changed"] == (
+        "1 jobs without a size left out; 1 jobs without a run time left out; 1 run times cut to the requested time; "
+        "1 estimates replaced by the run time, because none was requested"
+    )
     assert jobs["larger than the machine"] == "1 jobs, rejected when submitted"
