@@ -118,12 +118,13 @@ class Incidents:
             self._close_on_nodes(incident)
             self._release_runs(incident)
             return
+        # From here on other faults may strike the node again: a cordoned node goes on ageing under its job.
+        self._close_on_nodes(incident)
         if not incident.hit:
             incident.effect = "lost_while_idle"
         while not kind.stops_job and sim.jobs.cordon(incident):
             incident.effect = "cordoned"
             yield from sim.jobs.wait_until_let_go(incident)
-        self._close_on_nodes(incident)
         incident.isolated_s = sim.now
         sim.jobs.lose_nodes(incident.nodes)
         sim.fleet.take_out(incident.nodes, sim.now)

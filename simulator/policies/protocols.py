@@ -96,7 +96,7 @@ class InterruptionView:
     spares_free : int
         Spare nodes that are ready.
     idle_nodes : int
-        Other free nodes that nobody queues for.
+        Other free nodes; an interrupted job takes them before the queue does.
     interruptions : int
         Interruptions of this job so far, this one included.
     interruptions_without_progress : int

@@ -98,6 +98,17 @@ def test_fault_without_stop_cordons_until_the_job_ends() -> None:
     assert outcome.tables["incidents"]["returned_s"][0] == 1100
 
 
+def test_cordoned_node_can_still_fail_hard_and_is_then_out_once() -> None:
+    soft = fault(1e-9, name="soft", stops_job=False, repair=repair("fixed", 100.0))
+    hard = fault(1e-9, name="hard", repair=repair("fixed", 300.0))
+    base = one_job(jobs=job_table([4], [1000.0]), profiles=(profile(),), faults=(soft, hard))
+    outcome = story(base, [(500.0, 0, 2), (700.0, 1, 2)])
+    incidents = outcome.tables["incidents"]
+    assert incidents["effect"].tolist() == ["cordoned", "interrupted"]
+    assert incidents["isolated_s"].tolist() == [700, 700]
+    assert ledger(outcome)["down"] + ledger(outcome)["testing"] == pytest.approx(300 * 8)
+
+
 def test_domain_fault_is_one_interruption_and_members_return_together() -> None:
     kind = fault(1e-9, scope="switch", repair=repair("fixed", 100.0))
     machine_ = machine(8, switch=4)
