@@ -142,6 +142,16 @@ class Fleet:
         self._shelve(ids, now_s)
         self._tell(ids, now_s)
 
+    def refill(self, now_s: float) -> None:
+        """Fill the spare shelf up to its target from the free nodes, highest numbers first."""
+        lacking = min(self.machine.spare_nodes - self.n_spare, self.n_free)
+        if lacking > 0:
+            ids = np.flatnonzero(self.free)[-lacking:]
+            self.free[ids] = False
+            self.n_free -= lacking
+            self._shelve(ids, now_s)
+            self._tell(ids, now_s)
+
     def spares(self, count: int) -> Ids:
         """Return up to ``count`` spare nodes, lowest ids first."""
         return np.flatnonzero(self.spare)[:count]

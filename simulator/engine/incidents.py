@@ -56,6 +56,8 @@ class Incidents:
         self._sim = simulation
         self.rows: list[Incident] = []
         self._open_on_node: dict[int, list[Incident]] = {}
+        self._dormant: dict[int, list[tuple[Fault, FaultClass]]] = {}  # uncured, waiting for their clock to go on
+        simulation.fleet.watchers.append(self._wake)
 
     def strike(self, fault: Fault, kind: FaultClass) -> bool:
         """Let a fault happen now; return False when it is discarded (its unit is not on the hazard's clock).
@@ -133,7 +135,23 @@ class Incidents:
         strikes_again_after_s = yield from self._repair(incident)
         if strikes_again_after_s is not None:
             yield sim.env.timeout(strikes_again_after_s)
-            self.strike(fault.again(sim.now), kind)
+            self._strike_again(fault, kind)
+
+    def _strike_again(self, fault: Fault, kind: FaultClass) -> None:
+        """Let an uncured fault strike, or lie dormant until its node is on the hazard's clock again."""
+        if not self.strike(fault.again(self._sim.now), kind):
+            node = int(self._sim.members(kind, fault.unit)[0])
+            self._dormant.setdefault(node, []).append((fault, kind))
+
+    def _wake(self, nodes: NDArray[np.int64], now_s: float) -> None:
+        if self._dormant:
+            for node in set(self._dormant).intersection(nodes.tolist()):
+                for fault, kind in self._dormant.pop(node):
+                    self._sim.env.process(self._rouse(fault, kind))
+
+    def _rouse(self, fault: Fault, kind: FaultClass) -> Generator[Any, Any, None]:
+        yield self._sim.env.timeout(0)  # after the change that woke it is complete
+        self._strike_again(fault, kind)
 
     def _repair(self, incident: Incident) -> Generator[Any, Any, float | None]:
         """Repair until verification passes; return the time until an uncured fault strikes again, or None."""

@@ -89,6 +89,7 @@ class Jobs:
     def _work(self, run: Run) -> None:
         now = self._sim.now
         self._enter(run, RUNNING)
+        run.source = "same"  # all nodes are in place; until now the slowest of their sources counted
         run.segment_start_s = now
         for incident in run.recovering_from:
             incident.productive_again_s = now
@@ -169,12 +170,13 @@ class Jobs:
         )
         match decision:
             case Replace():
-                run.source = "same"
                 self._enter(run, "waiting_for_nodes")
                 run.phases_start_s = sim.now
                 self._short.append(run)
                 self._serve_short()
             case Requeue():
+                # Copies on the nodes go with the nodes; what outlives a whole domain stays.
+                run.recovering_from[-1].lost_work_gpu_s += self._lose_work(run, "domain")
                 self._let_all_go(run)
                 run.outcome = "pending"
                 sim.dispatcher.submit(run.job)
@@ -196,7 +198,6 @@ class Jobs:
             waited_s = sim.now - run.phases_start_s
             if waited_s > 0:
                 self._book("wait_for_nodes", waited_s)
-                run.source = "repaired"
             self._enter(run, "restarting")
             restart = run.profile.restart
             phases = (
@@ -205,6 +206,7 @@ class Jobs:
             )
             self._restart(run, (*phases, *self._common_phases(run)))
             sim.incidents.meet(run)
+        sim.fleet.refill(sim.now)
 
     def _fill(self, run: Run, source: str) -> None:
         sim, lacking = self._sim, run.nodes - len(run.ids)
@@ -221,7 +223,9 @@ class Jobs:
             sim.fleet.ledger.move(count * self._gpus_per_node, "spare", "idle", sim.now)
         used = run.gpus_held(self._gpus_per_node) - before
         sim.fleet.ledger.move(used, "idle", run.state, sim.now)
-        run.source = source
+        # A node that a gang had to wait for has just been repaired, wherever it lay for an instant.
+        source = "repaired" if sim.now > run.phases_start_s else source
+        run.source = max(run.source, source, key=lambda name: run.profile.restart.reallocate_s(_source(name)))
 
     def _common_phases(self, run: Run) -> tuple[tuple[str, float], ...]:
         restart, saved = run.profile.restart, run.saved_s

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+from simpy.events import Event, EventPriority
+
 from simulator.accounting.ledger import STATES
 
 if TYPE_CHECKING:
     from simulator.engine.simulation import Simulation
 
+LAST = EventPriority(3)
+"""SimPy priority of a sample: it shows an instant as it ends, after the scheduling pass (priority 2)."""
 SAMPLES = 400
 DAY_S = 86400.0
 
@@ -35,7 +39,13 @@ class Sampler:
         if step_s is None:
             step_s = DAY_S if world.horizon_s is None else world.horizon_s / SAMPLES
         ledger = self._sim.fleet.ledger
+        env = self._sim.env
+        delay_s = 0.0
         while True:
+            event = Event(env)
+            event._ok, event._value = True, None
+            env.schedule(event, LAST, delay_s)
+            yield event
+            delay_s = step_s
             self.times.append(self._sim.now)
             self.gpus.append(tuple(ledger.gpus[state] for state in STATES))
-            yield self._sim.env.timeout(step_s)

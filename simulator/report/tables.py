@@ -179,7 +179,7 @@ def differences_table(results: Results, metrics: Sequence[str] | None = None) ->
         frozenset({2, 3, 4}),
         f"Paired over {_replications(results)}. “Better in”: share of the pairs in which the variant is better, "
         "ties one half. Intervals are not corrected for the number of comparisons."
-        + (f" The same in every variant and replication: {', '.join(equal)}." if equal else ""),
+        + (f" In no replication different from the baseline: {', '.join(equal)}." if equal else ""),
         frozenset(marked),
     )
 

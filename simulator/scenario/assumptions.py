@@ -34,8 +34,20 @@ class Assumption:
 
 
 def assumptions_of(spec: VariantSpec) -> tuple[Assumption, ...]:
-    """Return the unverified preset numbers that a variant uses, those it overrides left out."""
-    return (*_of_node(spec), *_of_faults(spec), *_of_repairs(spec))
+    """Return the unverified numbers that a variant uses: of presets, those it overrides left out, and of silence."""
+    return (*_of_node(spec), *_of_faults(spec), *_of_repairs(spec), *_of_reallocation(spec))
+
+
+def _of_reallocation(spec: VariantSpec) -> Iterator[Assumption]:
+    """Name every source of nodes that the variant can use and whose time nobody has given."""
+    if not spec.faults.mix and not spec.faults.classes:
+        return
+    needed: set[str] = {spec.cluster.spares.kind} if spec.cluster.spares.count else set()
+    if getattr(spec.recovery, "policy", None) in ("requeue", "replace_or_requeue"):
+        needed.add("queue")
+    for source in sorted(needed - spec.recovery.phases.reallocate.model_fields_set):
+        why = "the scenario gives no time for nodes from this source, so they are taken to need none"
+        yield Assumption(f"recovery.phases.reallocate.{source}", "0 s", "default", why)
 
 
 def declared_assumptions(spec: VariantSpec, document: object) -> tuple[Assumption, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,13 @@ MAX_EVENTS = 1e8
 """More faults than this in one replication are taken for a slip of a unit."""
 
 MAX_JOBS = 10_000_000
+
+MOST_SAMPLES = 1_000_000
+"""More samples than this of one replication are taken for a slip of a unit."""
+
+SHAPES = {"exponential": (0.0, math.inf), "weibull": (0.2, 20.0), "lognormal": (0.02, 4.0)}
+"""Shapes for which a mean life is still a number that a simulation can meet; beyond them it hangs on events that never
+come (or, above, life is a constant)."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,9 @@ def _times(spec: VariantSpec) -> Iterator[Complaint]:
         value = getattr(spec, key)
         if value is not None and value >= spec.horizon:
             yield Complaint((key,), "must be shorter than the horizon", f"{value:g} s", f"less than {spec.horizon:g} s")
+    if spec.sample_every is not None and spec.sample_every < spec.horizon / MOST_SAMPLES:
+        least = f"at least {spec.horizon / MOST_SAMPLES:g} s, a {MOST_SAMPLES:,}th of the horizon"
+        yield Complaint(("sample_every",), "too many samples", f"{spec.sample_every:g} s", least)
 
 
 def job_nodes(spec: VariantSpec, job: JobSection) -> int:
@@ -177,12 +188,26 @@ def _own_keys(family: str, section: PolicySection, path: KeyPath) -> Iterator[Co
             yield _unknown((*path, key), f"policy {section.chosen()!r} has no such key", key, own)
 
 
+def _hazard(spec: VariantSpec, name: str, section: FaultClassSection) -> Iterator[Complaint]:
+    hazard = getattr(spec.faults, "hazard", None) or section.hazard
+    if hazard is None:
+        return
+    low, high = SHAPES[hazard.family]
+    if not low <= hazard.shape <= high:
+        place: KeyPath = ("faults", "classes", name, "hazard", "shape")
+        if getattr(spec.faults, "hazard", None) is not None:
+            place = ("faults", "hazard", "shape")
+        problem = f"a {hazard.family} life of this shape has no mean that a simulation can meet"
+        yield Complaint(place, problem, f"{hazard.shape:g}", f"{low:g} to {high:g}")
+
+
 def _faults(spec: VariantSpec) -> Iterator[Complaint]:
     events_per_s = 0.0
     for name, section in fault_sections(spec.faults).items():
         found = list(_scope_and_rate(spec, name, section))
         yield from found
         yield from _repair(spec, name, section)
+        yield from _hazard(spec, name, section)
         if not found:
             events_per_s += unit_rate_per_s(spec, section) * spec.cluster.units_of(section.scope)
     if spec.horizon is not None and events_per_s * spec.horizon > MAX_EVENTS:

@@ -206,3 +206,46 @@ def test_occupancy_counts_time_by_nodes_out() -> None:
     }
     assert out == {0: pytest.approx(2000 - 1050), 1: pytest.approx(1050)}
     assert np.isclose(outcome.summary["nodes_out_mean"], 1050 / 2000)
+
+
+def test_spare_shelf_is_filled_again_from_idle_nodes_after_a_large_outage() -> None:
+    kind = fault(1e-9, scope="switch", repair=repair("fixed", 100.0))
+    base = one_job(machine=machine(10, spares=2, switch=4), jobs=job_table([8], [math.inf]), faults=(kind,))
+    outcome = story(base, [(500.0, 0, 0)])
+    # Two spares help out, two nodes are missing until all four are back: two for the job, two for the shelf.
+    buckets = ledger(outcome)
+    assert buckets["spare"] == pytest.approx((2000 - 100) * 16)
+    assert buckets["idle"] == 0
+    assert buckets["waiting_for_nodes"] == pytest.approx(100 * 48)
+    assert outcome.summary["spares_used_p99"] == 2
+
+
+def test_second_fault_does_not_cancel_the_provisioning_of_a_cold_spare() -> None:
+    hard = fault(1e-9, repair=repair("fixed", 1000.0))
+    soft = fault(1e-9, name="bug", takes_node_out=False)
+    cold = RestartPhases(reallocate_same_s=1.0, reallocate_cold_s=300.0)
+    base = one_job(machine=machine(5, spares=1, kind="cold"), faults=(hard, soft))
+    slow = replace(base, profiles=(replace(base.profiles[0], restart=cold),))
+    outcome = story(slow, [(500.0, 0, 2), (600.0, 1, 0), (1500.0, 1, 0)])
+    # The restart begins again with the whole provisioning; once at work, a process fault needs the same nodes only.
+    assert outcome.tables["incidents"]["productive_again_s"].tolist() == [900, 900, 1501]
+
+
+def test_copies_on_the_nodes_are_lost_when_the_job_queues_again() -> None:
+    base = one_job()
+    tiers = (CheckpointTier("host", 0.0, survives="node"), CheckpointTier("remote", 0.0, survives="domain"))
+    fast, slow = profile(10.0).checkpointing[0], profile(200.0).checkpointing[0]
+    requeue = replace(base.profiles[0], tiers=tiers, checkpointing=(fast, slow), recovery=RequeueJob())
+    outcome = story(replace(base, profiles=(requeue,), machine=machine(5)), [(555.0, 0, 2)])
+    assert outcome.tables["incidents"]["lost_work_gpu_s"][0] == pytest.approx(155 * 32)
+
+
+def test_uncured_fault_waits_for_its_clock_and_then_strikes() -> None:
+    mix = repair("fixed", 50.0, failure_probability=1.0, escape_probability=1.0, recurrence=Duration("fixed", 10.0))
+    kind = fault(1e-9, clock="under_load", repair=mix)
+    jobs = job_table([4, 4], [100.0, 1.0], [0.0, 1000.0])
+    outcome = story(world(machine(4), jobs, profile(), kind, horizon_s=1005.0), [(50.0, 0, 1)])
+    # Node 1 is back at 100 with the job; it would strike at 110 and so on until the job is done.
+    onsets = outcome.tables["incidents"]["onset_s"]
+    assert onsets[:2].tolist() == [50, 110]
+    assert outcome.tables["jobs"]["interruptions"][0] == len(onsets) - np.sum(onsets >= 1000)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
-from simulator import units
+from simulator import load, units
 from simulator.errors import InputError
 from simulator.scenario import presets
 from simulator.scenario.resolution import repair_mix
@@ -194,3 +195,16 @@ def test_unknown_preset_names_the_nearest() -> None:
 
 def test_a_name_used_by_two_kinds_shows_both() -> None:
     assert [found.kind for found in presets.find_presets("stepfun_2024")] == ["faults", "repairs"]
+
+
+def test_a_missing_reallocation_time_is_an_assumption(tmp_path: Path) -> None:
+    scenario = tmp_path / "silent.yaml"
+    scenario.write_text(
+        "name: silent\nhorizon: 5 days\ncluster: {nodes: 8, node: h100_8gpu, spares: {count: 1, kind: cold}}\n"
+        "faults: {mix: rsc1_fitted}\nrepairs: {mix: operator_mix_assumed}\nworkload: {jobs: [{name: a, nodes: all}]}\n"
+        "recovery: {policy: replace_or_requeue, phases: {image: 10 s}}\nreport: {answer: {metric: ettr}}\n"
+    )
+    keys = [assumption.key for assumption in load(scenario).assumptions]
+    assert "recovery.phases.reallocate.cold" in keys
+    assert "recovery.phases.reallocate.queue" in keys
+    assert "recovery.phases.reallocate.warm" not in keys
