@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import time
@@ -205,6 +206,10 @@ def _run(
     sha256 = manifest.study_sha256(plan.scenario)
     key = store.StudyKey(manifest.version(), sha256, plan.seed, plan.keep)
     partial = store.partial_folder(output)
+    if resume and not store.holds_finished(partial) and _is_complete(plan, output):
+        everything = plan.replications * len(plan.scenario.variants)
+        report(Progress("simulating", everything, everything, everything))
+        return output
     if not resume and store.holds_finished(partial):
         report(Progress("discarding", 0, 0))
     done = total = 0
@@ -233,6 +238,23 @@ def _run(
     except KeyboardInterrupt:
         raise StudyInterrupted(done, total, str(partial) if is_kept and done else None) from None
     return output
+
+
+def _is_complete(plan: _Plan, output: Path) -> bool:
+    """Return whether a results folder already holds exactly the study that is asked for."""
+    try:
+        found = json.loads((output / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    asked = {
+        "simulator": manifest.version(),
+        "scenario_sha256": manifest.study_sha256(plan.scenario),
+        "seed": plan.seed,
+        "keep": plan.keep,
+        "replications": plan.replications,
+        "precision": plan.precision,
+    }
+    return plan.precision is None and {name: found.get(name) for name in asked} == asked
 
 
 class _Counter:

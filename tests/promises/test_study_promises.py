@@ -241,3 +241,14 @@ def wait_for_bytes(output: Path, size: int) -> None:
     while not journal.exists() or journal.stat().st_size < size:
         assert time.monotonic() < deadline, "the study did not begin"
         time.sleep(0.02)
+
+
+def test_resume_of_a_finished_study_does_nothing_again(tmp_path: Path) -> None:
+    quickstart = Path(__file__).parents[2] / "scenarios" / "quickstart.yaml"
+    command = [sys.executable, "-m", "simulator", "compare", str(quickstart), "--replications", "2"]
+    command += ["--workers", "1", "--output", str(tmp_path / "out")]
+    subprocess.run(command, check=True, capture_output=True)
+    before = (tmp_path / "out" / "manifest.json").read_bytes()
+    again = subprocess.run([*command, "--resume"], check=True, capture_output=True, text=True)
+    assert "6 replications of variants to do, 6 of them finished before" in again.stderr + again.stdout
+    assert (tmp_path / "out" / "manifest.json").read_bytes() == before
