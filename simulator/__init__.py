@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from simulator import errors as errors
+    from simulator import network as network
     from simulator import scheduling as scheduling
     from simulator.api import Study as Study
     from simulator.api import compare as compare
@@ -42,7 +43,7 @@ _HOMES = {
     "PolicyError": "simulator.errors",
     "InvariantError": "simulator.errors",
 }
-_MODULES = ("errors", "scheduling")
+_MODULES = ("errors", "network", "scheduling")
 
 __all__ = [
     "InputError",
@@ -56,6 +57,7 @@ __all__ = [
     "compare",
     "errors",
     "load",
+    "network",
     "run",
     "scheduling",
 ]

@@ -24,6 +24,8 @@ def run(
     from simulator.scenario.resolved import load
 
     loaded = load(scenario, settings=settings or ())
+    if variant is not None:
+        loaded.variant(variant)  # an unknown one is refused before anything is compiled
     if output is not None:
         store.demand_replaceable(output.absolute())
     if not kernels.are_compiled():
