@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from simulator.errors import PolicyError as PolicyError
     from simulator.errors import SimulatorError as SimulatorError
     from simulator.errors import UnitError as UnitError
+    from simulator.experiments.collectives import collective as collective
     from simulator.experiments.results import RunResult as RunResult
     from simulator.experiments.results import run as run
     from simulator.scenario.resolved import Scenario as Scenario
@@ -36,6 +37,7 @@ _HOMES = {
     "run": "simulator.experiments.results",
     "RunResult": "simulator.experiments.results",
     "compare": "simulator.api",
+    "collective": "simulator.experiments.collectives",
     "Study": "simulator.api",
     "SimulatorError": "simulator.errors",
     "InputError": "simulator.errors",
@@ -54,6 +56,7 @@ __all__ = [
     "SimulatorError",
     "Study",
     "UnitError",
+    "collective",
     "compare",
     "errors",
     "load",

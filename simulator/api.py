@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Study(results.Study):
     """All variants of a scenario in the same random worlds, with figures and a report.
 
-    ``summary``, ``differences``, ``runs``, ``ledger``, ``jobs``, ``incidents``, ``series``, ``phases`` and
-    ``occupancy`` are DataFrames, read when first asked for.
+    ``summary``, ``differences``, ``runs``, ``ledger``, ``jobs``, ``incidents``, ``series``, ``phases``,
+    ``occupancy``, ``steps`` and ``links`` are DataFrames, read when first asked for.
     """
 
     def plot(self, metric: str) -> PaperFigure:

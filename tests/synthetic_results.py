@@ -51,6 +51,8 @@ PHASES = {
 }
 """Seconds of each restart phase."""
 
+STEP_PARTS = {"compute": 8.0, "tp": 1.5, "cp": 0.0, "ep": 0.0, "bubble": 1.2, "pp": 0.3, "dp": 0.4, "optimiser": 0.1}
+
 
 def write_results(
     folder: Path,
@@ -104,11 +106,21 @@ def _tables(variants: Sequence[str], worlds: list[pd.DataFrame], generator: np.r
                 spent = len(world) * base * (_restart_s(place) / 600.0 if phase == "image" else 1.0)
                 rows["phases"].append(where | {"phase": phase, "job_s": spent, "times": len(world)})
             rows["occupancy"] += _occupancy(where, generator)
+            for part, seconds in STEP_PARTS.items():
+                slow = 1.0 + 0.2 * place if part in ("dp", "tp") else 1.0
+                rows["steps"].append(
+                    where | {"job": "pretrain", "part": part, "nominal_s": seconds, "mean_s": seconds * slow}
+                )
             runs.append(where | _metrics(shares, world, place))
             if replication == 0:
                 rows["incidents"] += _incidents(where, world, generator)
                 rows["series"] += _series(where, generator, place)
                 rows["jobs"].append(where | _job(shares, world))
+                for tier, pods in (("host", 4), ("leaf_spine", 4), ("spine_core", 4)):
+                    for pod in range(pods):
+                        load = (0.1 + 0.05 * pod) * (1.0 + place)
+                        facts = {"tier": tier, "group": pod, "links": 1024, "load_mean": load, "load_max": 1.3 * load}
+                        rows["links"].append(where | facts)
     return pd.DataFrame(runs), {name: pd.DataFrame(content) for name, content in rows.items()}
 
 
@@ -209,6 +221,7 @@ def _job(shares: dict[str, float], world: pd.DataFrame) -> dict[str, Any]:
         "start_s": 0.0, "end_s": math.nan,
         "state": "running", "reason": "", "wait_s": 0.0, "attempts": 1, "interruptions": len(world),
         "productive_s": shares["productive"] * HORIZON_S, "ettr": shares["productive"], "lost_work_gpu_s": 1e9,
+        "step_s": 12.5, "step_slowdown": 1.08, "mfu": 0.4, "network_stall_s": 30.0, "network_timeouts": 1,
     }  # fmt: skip
 
 

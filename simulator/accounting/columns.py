@@ -90,6 +90,18 @@ METRICS: tuple[Metric, ...] = (
     Metric("interruptions", "", "unplanned stops of jobs", "min", ""),
     Metric("mtti_s", "s", "wall time of jobs from first start to end divided by interruptions", "max", "h"),
     Metric("lost_work_gpu_s", "GPU-s", "useful work destroyed by interruptions", "min", "GPU-h"),
+    Metric(
+        "mfu",
+        "",
+        "model FLOPs divided by peak FLOPs of the GPUs while training jobs run; downtime is left out",
+        "max",
+        "",
+    ),
+    Metric("step_slowdown", "", "mean step time divided by the step time on an idle network without tiers", "min", ""),
+    Metric(
+        "network_stall_s", "s", "time in which jobs stood still because their traffic did not get through", "min", "s"
+    ),
+    Metric("network_timeouts", "", "interruptions because such a standstill lasted too long", "min", ""),
     Metric("wait_for_nodes_s", "s", "time in which gangs held nodes but lacked some", "min", "h"),
     Metric("wait_mean_s", "s", "mean time from submission to first start", "min", "s"),
     Metric("wait_p95_s", "s", "95th percentile of the time from submission to first start", "min", "s"),
@@ -141,6 +153,11 @@ JOBS: tuple[Column, ...] = (
     Column("productive_s", "s", "useful work that was kept, at full rate", "float"),
     Column("ettr", "", "productive time divided by the time from first start to end or horizon", "float"),
     Column("lost_work_gpu_s", "GPU-s", "useful work destroyed", "float"),
+    Column("step_s", "s", "mean step time while it stepped; NaN for a job without a training model", "float"),
+    Column("step_slowdown", "", "that time divided by the step time on an idle network without tiers", "float"),
+    Column("mfu", "", "model FLOPs of its steps divided by the peak FLOPs of its GPUs while it ran", "float"),
+    Column("network_stall_s", "s", "time it stood still because its traffic did not get through", "float"),
+    Column("network_timeouts", "", "interruptions because such a standstill lasted too long", "int"),
 )
 
 INCIDENTS: tuple[Column, ...] = (
@@ -149,9 +166,9 @@ INCIDENTS: tuple[Column, ...] = (
     Column("incident", "", "number of the incident in its replication, by onset", "int"),
     Column("class", "", "fault class", "text"),
     Column("component", "", "component that failed", "text"),
-    Column("scope", "", "node or the kind of domain", "text"),
-    Column("node", "", "node that failed; the first member of a failed domain", "int"),
-    Column("nodes", "", "nodes taken down together", "int"),
+    Column("scope", "", "node, the kind of domain or the kind of part of the fabric", "text"),
+    Column("node", "", "node that failed; the first member of a failed domain; -1 for a link between switches", "int"),
+    Column("nodes", "", "nodes it belongs to: those taken down together, or those right behind a link", "int"),
     Column("onset_s", "s", "fault happens", "float"),
     Column("detected_s", "s", "alarm", "float"),
     Column("localised_s", "s", "the unit is known", "float"),
@@ -162,7 +179,7 @@ INCIDENTS: tuple[Column, ...] = (
     Column("repair_tier", "", "how it was repaired (the last visit)", "text"),
     Column("repair_visits", "", "repairs that this incident needed", "int"),
     Column("job", "", "job that was hit ('' for none)", "text"),
-    Column("effect", "", "interrupted, cordoned, lost_while_idle or none", "text"),
+    Column("effect", "", "interrupted, slowed, cordoned, lost_while_idle or none", "text"),
     Column("lost_work_gpu_s", "GPU-s", "useful work destroyed", "float"),
     Column("productive_again_s", "s", "the interrupted job does useful work again", "float"),
 )
@@ -201,6 +218,25 @@ OCCUPANCY: tuple[Column, ...] = (
     Column("time_s", "s", "time at that level after the warm-up", "float"),
 )
 
+STEPS: tuple[Column, ...] = (
+    Column("variant", "", "name of the variant", "text"),
+    Column("replication", "", "index of the replication", "int"),
+    Column("job", "", "name of the job", "text"),
+    Column("part", "", "part of a training step: compute, bubble, optimiser, exposed communication by group", "text"),
+    Column("nominal_s", "s", "on an idle network without tiers", "float"),
+    Column("mean_s", "s", "mean over the time in which the job stepped", "float"),
+)
+
+LINKS: tuple[Column, ...] = (
+    Column("variant", "", "name of the variant", "text"),
+    Column("replication", "", "index of the replication", "int"),
+    Column("tier", "", "tier of the fabric, from the hosts up", "text"),
+    Column("group", "", "pod of the switch end of the links; -1 where they join no pod", "int"),
+    Column("links", "", "directed links of the tier in the group", "int"),
+    Column("load_mean", "", "mean load in time and over these links, divided by capacity", "float"),
+    Column("load_max", "", "mean load in time of the busiest of these links, divided by capacity", "float"),
+)
+
 TABLES: dict[str, tuple[Column, ...]] = {
     "ledger": LEDGER,
     "jobs": JOBS,
@@ -208,8 +244,10 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "series": SERIES,
     "phases": PHASES,
     "occupancy": OCCUPANCY,
+    "steps": STEPS,
+    "links": LINKS,
 }
 """Columns of each table by the table's name."""
 
-KEPT_FOR_ALL: frozenset[str] = frozenset({"ledger", "phases", "occupancy"})
+KEPT_FOR_ALL: frozenset[str] = frozenset({"ledger", "phases", "occupancy", "steps"})
 """Tables that are always kept for every replication; the others only for replication 0 unless all are asked for."""

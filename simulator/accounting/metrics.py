@@ -57,6 +57,7 @@ def summarise(
     interruptions = float(jobs["interruptions"].sum())
     wait_s = jobs["wait_s"][started]
     weight = wall_s[started] * jobs["gpus"][started]
+    trained = ~np.isnan(jobs["step_s"])
     return {
         "ettr": _ratio(float(np.sum((jobs["productive_s"] * jobs["gpus"])[started])), float(weight.sum())),
         "goodput": _ratio(productive, total),
@@ -65,6 +66,10 @@ def summarise(
         "interruptions": interruptions,
         "mtti_s": _ratio(float(wall_s[started].sum()), interruptions),
         "lost_work_gpu_s": ledger["lost_work"],
+        "mfu": _mean_of(jobs, "mfu", trained),
+        "step_slowdown": _mean_of(jobs, "step_slowdown", trained),
+        "network_stall_s": float(np.nansum(jobs["network_stall_s"])),
+        "network_timeouts": float(jobs["network_timeouts"].sum()),
         "wait_mean_s": float(wait_s.mean()) if len(wait_s) else math.nan,
         "wait_p95_s": float(np.quantile(wait_s, 0.95)) if len(wait_s) else math.nan,
         "bounded_slowdown_mean": _bounded_slowdown(jobs),
@@ -101,6 +106,12 @@ def _makespan(jobs: dict[str, NDArray[Any]]) -> float:
     if len(ended) == 0 or not ended.all() or np.isnan(jobs["end_s"]).all():
         return math.nan
     return float(np.nanmax(jobs["end_s"]) - jobs["submit_s"].min())
+
+
+def _mean_of(jobs: dict[str, NDArray[Any]], column: str, chosen: NDArray[np.bool_]) -> float:
+    """Return the mean of a column over jobs, each weighted by its GPUs and productive time."""
+    weight = (jobs["gpus"] * jobs["productive_s"])[chosen]
+    return _ratio(float(np.dot(jobs[column][chosen], weight)), float(weight.sum()))
 
 
 def _mean(values: NDArray[np.float64]) -> float:

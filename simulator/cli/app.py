@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from simulator.cli import check, compare, importing, presets, report, run, schema
+from simulator.cli import check, collective, compare, importing, presets, report, run, schema
 from simulator.cli.guard import guarded
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ def _simulator(
 
 for _name, _verb in (
     ("run", run.run),
+    ("collective", collective.collective),
     ("compare", compare.compare),
     ("check", check.check),
     ("report", report.report),

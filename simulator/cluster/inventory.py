@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -30,6 +30,10 @@ class Machine:
         Readiness of the spares; decides the reallocation time and whether they are powered.
     domains : mapping of str to int array of shape (nodes,)
         For each kind of failure domain ("rack", "switch") the domain id of every node, counted from 0.
+    tiers : tuple of int arrays of shape (nodes,)
+        Group of every node on each tier of the fabric, the narrowest first (leaf, pod); empty without a fabric.
+    fabric_units : mapping of str to int
+        How many links and switches of each kind the fabric has ("host_link", "leaf_switch").
     """
 
     nodes: int
@@ -38,6 +42,8 @@ class Machine:
     spare_nodes: int = 0
     spare_kind: SpareKind = "warm"
     domains: Mapping[str, NDArray[np.int64]] | None = None
+    tiers: tuple[NDArray[np.int64], ...] = ()
+    fabric_units: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def gpus(self) -> int:
@@ -48,6 +54,8 @@ class Machine:
         """Return how many units of a scope there are: nodes, or domains of that kind."""
         if scope == "node":
             return self.nodes
+        if scope in self.fabric_units:
+            return self.fabric_units[scope]
         assert self.domains is not None
         return int(self.domains[scope].max()) + 1
 

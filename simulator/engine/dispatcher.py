@@ -6,14 +6,16 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from simpy.events import Event, EventPriority
 
 from simulator.engine.queue import RunningJobs, WaitingJobs
 from simulator.errors import PolicyError
 from simulator.policies.decisions import Start
-from simulator.policies.protocols import SchedulerView
+from simulator.policies.protocols import PlacementView, SchedulerView
 
 if TYPE_CHECKING:
+    from simulator.engine.runs import Run
     from simulator.engine.simulation import Simulation
 
 AFTER_EVERYTHING = EventPriority(2)
@@ -85,15 +87,26 @@ class Dispatcher:
         waiting = set(self.waiting.columns()[0].tolist()) if sim.guards else None
         if len(wanted) != len(starts) or (waiting is not None and not waiting.issuperset(wanted)):
             self._refuse("only queued jobs can be started, by Start decisions")
-        self.waiting.remove(wanted)
         for job in wanted:
             run = sim.run_of(job)
             if run.nodes > sim.fleet.n_free:
                 self._refuse(f"job {job} wants {run.nodes} nodes, {sim.fleet.n_free} are free")
-            ids = sim.world.placement.place(sim.fleet.free, run.nodes)
-            if sim.guards and (len(np.unique(ids)) != run.nodes or not sim.fleet.free[ids].all()):
-                self._refuse("placement returned nodes that are not free, or too few")
+            ids = self.nodes_for(run, run.nodes)
+            if len(ids) == 0:
+                return  # it waits for better nodes, and nobody overtakes it in this pass
+            self.waiting.remove([job])
             sim.jobs.start(run, ids)
+
+    def nodes_for(self, run: Run, count: int) -> NDArray[np.int64]:
+        """Return free nodes for a job as the placement policy chooses them: ``count``, or none to let it wait."""
+        sim = self._sim
+        view = PlacementView(sim.fleet.free, count, run.job, run.ids, sim.world.machine.tiers)
+        ids = sim.world.placement.place(view)
+        if len(ids) == 0 and len(run.ids) == 0:
+            return ids
+        if len(ids) != count or (sim.guards and (len(np.unique(ids)) != count or not sim.fleet.free[ids].all())):
+            self._refuse("placement returned nodes that are not free, or not as many as asked for")
+        return ids
 
     def _refuse(self, reason: str) -> None:
         raise PolicyError(type(self._sim.world.scheduling).__name__, self._sim.env.now, reason)

@@ -66,6 +66,9 @@ class Incidents:
         is no job.
         """
         sim = self._sim
+        if kind.is_of_fabric:
+            sim.fabric_incidents.strike(fault, kind)
+            return True
         nodes = sim.members(kind, fault.unit)
         if not self._is_exposed(kind, nodes):
             return False
@@ -158,7 +161,7 @@ class Incidents:
         sim = self._sim
         visits = visits_of(incident.fault, incident.kind)
         for visit in visits:
-            yield from self._visit(incident, visit)
+            yield from self.visit(incident, visit)
             incident.repaired_s = sim.now
             incident.repair_visits += 1
             sim.fleet.start_test(incident.nodes, sim.now)
@@ -170,7 +173,8 @@ class Incidents:
         sim.jobs.receive(sim.fleet.put_back(incident.nodes, sim.now))
         return visits[-1].strikes_again_after_s
 
-    def _visit(self, incident: Incident, visit: Visit) -> Generator[Any, Any, None]:
+    def visit(self, incident: Incident, visit: Visit) -> Generator[Any, Any, None]:
+        """Repair once, with a technician where one is needed."""
         sim = self._sim
         incident.repair_tier = visit.tier
         if visit.needs_technician and sim.technicians is not None:

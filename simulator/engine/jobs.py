@@ -13,6 +13,7 @@ from simulator.accounting.ledger import RUNNING
 from simulator.engine.fleet import FREE
 from simulator.engine.incidents import Incident
 from simulator.engine.runs import NO_NODES, Run
+from simulator.engine.segment import Segment
 from simulator.errors import PolicyError
 from simulator.policies.decisions import Fail, Replace, Requeue
 from simulator.policies.protocols import InterruptionView
@@ -79,24 +80,40 @@ class Jobs:
             return
         self._book_phases(run)
         self._work(run)
-        elapsed_s = run.plan.wall_to_finish(run.work_s - run.done_s)
-        if math.isinf(elapsed_s):
-            return
-        yield sim.env.timeout(elapsed_s)
-        if run.version == version:
-            self._complete(run, elapsed_s)
+        yield from self._finish(run, version)
 
     def _work(self, run: Run) -> None:
         now = self._sim.now
         self._enter(run, RUNNING)
         run.source = "same"  # all nodes are in place; until now the slowest of their sources counted
-        run.segment_start_s = now
+        run.segment = Segment(run.plan, now, 1.0)
+        self._sim.interconnect.admit(run)
         for incident in run.recovering_from:
             incident.productive_again_s = now
         run.recovering_from = []
 
-    def _complete(self, run: Run, elapsed_s: float) -> None:
-        self._book_segment(run, elapsed_s)
+    def _finish(self, run: Run, version: int) -> Generator[Any, Any, None]:
+        """Wait until the work is done at the present rate; a change of rate makes this wait stale."""
+        segment = run.segment
+        assert segment is not None
+        left_s = segment.time_left(self._sim.now, run.work_s - run.done_s)
+        if math.isinf(left_s):
+            return
+        yield self._sim.env.timeout(left_s)
+        if run.version == version:
+            self._complete(run)
+
+    def change_rate(self, run: Run, rate: float) -> None:
+        """Let a running job go on at another rate: useful seconds per second, 0 to 1."""
+        segment = run.segment
+        assert segment is not None
+        if rate != segment.rate:
+            segment.change_rate(self._sim.now, rate)
+            run.version += 1
+            self._sim.env.process(self._finish(run, run.version))
+
+    def _complete(self, run: Run) -> None:
+        self._book_segment(run)
         run.done_s = run.work_s
         self._end(run, "completed")
 
@@ -128,7 +145,7 @@ class Jobs:
         run.interruptions += 1
         run.version += 1
         if run.state == RUNNING:
-            self._book_segment(run, self._sim.now - run.segment_start_s)
+            self._book_segment(run)
         elif run.state == "restarting":
             self._book_phases(run)
         elif run.state == "waiting_for_nodes":
@@ -215,7 +232,7 @@ class Jobs:
         count = min(lacking, available)
         if count == 0:
             return
-        ids = sim.world.placement.place(sim.fleet.free, count) if shelf == "idle" else sim.fleet.spares(count)
+        ids = sim.dispatcher.nodes_for(run, count) if shelf == "idle" else sim.fleet.spares(count)
         before = run.gpus_held(self._gpus_per_node)
         sim.fleet.take(ids, run.job, sim.now)
         run.ids = np.concatenate((run.ids, ids))
@@ -309,17 +326,25 @@ class Jobs:
         self._sim.fleet.ledger.move(held, before or run.state, state, self._sim.now)
         run.state = state
 
-    def _book_segment(self, run: Run, elapsed_s: float) -> None:
-        """Split the running time since the last restart into useful work and checkpoints."""
-        useful_s, checkpointing_s = run.plan.progress(elapsed_s)
-        ledger = self._sim.fleet.ledger
-        ledger.book((elapsed_s - checkpointing_s) * run.gpus, RUNNING, "productive")
-        ledger.book(checkpointing_s * run.gpus, RUNNING, "checkpointing")
+    def _book_segment(self, run: Run) -> None:
+        """Split the running time since the last restart into useful work, checkpoints and what a slow rate cost."""
+        segment, now, ledger = run.segment, self._sim.now, self._sim.fleet.ledger
+        assert segment is not None
+        elapsed_s = now - segment.start_s
+        useful_s, stood_s = segment.progress(now)
+        productive_s = useful_s if segment.was_slow else elapsed_s - stood_s
+        ledger.book(productive_s * run.gpus, RUNNING, "productive")
+        ledger.book(stood_s * run.gpus, RUNNING, "checkpointing")
+        if segment.was_slow:
+            ledger.book((elapsed_s - productive_s - stood_s) * run.gpus, RUNNING, "degraded")
+            run.slowed_s += elapsed_s - productive_s - stood_s
         for tier in range(len(run.plan.tiers)):
-            saved_s = run.plan.usable_work(elapsed_s, tier)
+            saved_s = segment.usable_work(now, tier)
             if saved_s > 0:
                 run.saved_s[tier] = run.done_s + saved_s
         run.done_s += useful_s
+        run.segment = None
+        self._sim.interconnect.dismiss(run)
 
     def _book_phases(self, run: Run) -> None:
         left_s = self._sim.now - run.phases_start_s
@@ -336,7 +361,7 @@ class Jobs:
     def close(self, run: Run) -> None:
         """Book what a job has done when the simulated time ends."""
         if run.state == RUNNING:
-            self._book_segment(run, self._sim.now - run.segment_start_s)
+            self._book_segment(run)
         elif run.state == "restarting":
             self._book_phases(run)
         elif run.state in ("waiting_for_nodes", "detecting"):

@@ -14,6 +14,7 @@ from simulator.accounting.metrics import summarise, weighted_quantile
 from simulator.accounting.outcome import Outcome
 from simulator.engine.incidents import Incident
 from simulator.engine.runs import Run
+from simulator.network.parts import loads_by_tier
 
 if TYPE_CHECKING:
     from simulator.engine.simulation import Simulation
@@ -49,6 +50,8 @@ def outcome_of(simulation: Simulation) -> Outcome:
         "series": _series(simulation),
         "phases": _phases(simulation),
         "occupancy": occupancy,
+        "steps": _steps(simulation),
+        "links": _links(simulation, end_s),
     }
     price = simulation.world.price_usd_per_gpu_s
     gpu_s = simulation.world.machine.gpus * end_s
@@ -75,6 +78,7 @@ def _jobs(simulation: Simulation, end_s: float) -> Columns:
         columns["productive_s"][job] = run.done_s
         columns["lost_work_gpu_s"][job] = run.lost_s * run.gpus
         columns["ettr"][job] = _ettr(run, end_s)
+    columns |= _of_steps(simulation)
     arrived = table.submit_s < end_s if simulation.world.horizon_s is not None else np.ones(n, dtype=bool)
     columns = {
         "job": table.job,
@@ -88,6 +92,53 @@ def _jobs(simulation: Simulation, end_s: float) -> Columns:
         **columns,
     }
     return {name: column[arrived] for name, column in columns.items()}
+
+
+def _of_steps(simulation: Simulation) -> Columns:
+    """Return the columns of the jobs that have a training model."""
+    n = len(simulation.world.jobs)
+    columns: Columns = {name: np.full(n, math.nan) for name in ("step_s", "step_slowdown", "mfu", "network_stall_s")}
+    columns["network_timeouts"] = np.zeros(n, dtype=np.int64)
+    for job, record in simulation.interconnect.records.items():
+        nominal_s = sum(record.nominal_s.values())
+        columns["network_stall_s"][job] = record.stood_still_s
+        columns["network_timeouts"][job] = record.timeouts
+        if record.stepped_s > 0:
+            # Steps per second are what adds up in time, so the mean is harmonic.
+            columns["step_s"][job] = record.stepped_s / record.steps
+            columns["step_slowdown"][job] = columns["step_s"][job] / nominal_s
+            step = simulation.runs[job].profile.step
+            assert step is not None
+            columns["mfu"][job] = (
+                step.nominal_mfu * nominal_s * record.steps / (record.stepped_s + record.stood_still_s)
+            )
+    return columns
+
+
+def _steps(simulation: Simulation) -> Columns:
+    rows = [
+        (str(simulation.world.jobs.job[job]), part, record.nominal_s[part], record.part_s[part] / record.steps)
+        for job, record in sorted(simulation.interconnect.records.items())
+        if record.steps > 0
+        for part in record.nominal_s
+    ]
+    return {
+        "job": np.array([row[0] for row in rows], dtype=object),
+        "part": np.array([row[1] for row in rows], dtype=object),
+        "nominal_s": np.array([row[2] for row in rows], dtype=np.float64),
+        "mean_s": np.array([row[3] for row in rows], dtype=np.float64),
+    }
+
+
+def _links(simulation: Simulation, end_s: float) -> Columns:
+    names = ("tier", "group", "links", "load_mean", "load_max")
+    network = simulation.world.network
+    if network is None or end_s == 0.0:
+        rows: list[tuple[str, int, int, float, float]] = []
+    else:
+        rows = loads_by_tier(network.fabric, simulation.interconnect.load_bytes / end_s)
+    kinds = (object, np.int64, np.int64, np.float64, np.float64)
+    return {name: np.array([row[i] for row in rows], dtype=kinds[i]) for i, name in enumerate(names)}
 
 
 def _ettr(run: Run, end_s: float) -> float:
@@ -119,7 +170,7 @@ def _incidents(simulation: Simulation, end_s: float) -> Columns:
         "class": text([row.kind.name for row in rows]),
         "component": text([row.kind.component for row in rows]),
         "scope": text([row.kind.scope for row in rows]),
-        "node": np.array([row.nodes[0] for row in rows], dtype=np.int64),
+        "node": np.array([row.nodes[0] if len(row.nodes) else -1 for row in rows], dtype=np.int64),
         "nodes": np.array([len(row.nodes) for row in rows], dtype=np.int64),
         "repair_tier": text([row.repair_tier for row in rows]),
         "repair_visits": np.array([row.repair_visits for row in rows], dtype=np.int64),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.engine.segment import Segment
 from simulator.faults.catalogue import FaultClass
 from simulator.policies.protocols import CheckpointView
 from simulator.workload.checkpoints import CheckpointPlan
@@ -59,7 +60,8 @@ class Run:
     done_s: float = 0.0  # work done and not lost, full-rate seconds
     restored_s: float = 0.0  # work restored at the last restart
     lost_s: float = 0.0
-    segment_start_s: float = math.nan
+    slowed_s: float = 0.0  # running time that a rate below 1 cost
+    segment: Segment | None = None  # while it runs
     phases: tuple[tuple[str, float], ...] = ()
     phases_start_s: float = math.nan
     pending_isolations: int = 0

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from simulator.accounting.outcome import Outcome
 from simulator.engine.ageing import AgeingClock
 from simulator.engine.dispatcher import Dispatcher
+from simulator.engine.fabric_incidents import FabricIncidents
 from simulator.engine.fleet import FREE, Fleet
 from simulator.engine.incidents import Incidents
+from simulator.engine.interconnect import Interconnect
 from simulator.engine.jobs import Jobs
 from simulator.engine.records import outcome_of
 from simulator.engine.runs import Run, plan_for
@@ -48,6 +50,8 @@ class Simulation:
         self.dispatcher = Dispatcher(self)
         self.jobs = Jobs(self)
         self.incidents = Incidents(self)
+        self.interconnect = Interconnect(self)
+        self.fabric_incidents = FabricIncidents(self)
         self.sampler = Sampler(self)
         self.rejected: dict[int, str] = {}
         self._plans: dict[tuple[int, int], CheckpointPlan] = {}
@@ -71,6 +75,7 @@ class Simulation:
             if "No scheduled events left" not in str(error):
                 raise
             raise InvariantError(f"nothing can happen any more at {self.now} s, but jobs have not ended") from error
+        self.interconnect.close()
         for run in self.runs.values():
             self.jobs.close(run)
         self.fleet.close(self.now)

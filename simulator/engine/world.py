@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from simulator.cluster.inventory import Machine
 from simulator.faults.catalogue import FaultClass
+from simulator.network.fabric import Fabric
+from simulator.network.routing import Routing
+from simulator.network.transport import Transport
 from simulator.policies.protocols import (
     CheckpointingPolicy,
     PlacementPolicy,
@@ -14,6 +17,7 @@ from simulator.policies.protocols import (
 )
 from simulator.workload.checkpoints import CheckpointTier
 from simulator.workload.job import JobTable
+from simulator.workload.placed_step import TrainingStep
 from simulator.workload.restart import RestartPhases
 
 
@@ -33,6 +37,8 @@ class JobProfile:
         Phases of a restart.
     recovery : RecoveryPolicy
         What happens after an interruption.
+    step : TrainingStep or None
+        What a step computes and communicates; None for work that always goes on at full rate.
     """
 
     name: str
@@ -40,6 +46,29 @@ class JobProfile:
     checkpointing: tuple[CheckpointingPolicy, ...]
     restart: RestartPhases
     recovery: RecoveryPolicy
+    step: TrainingStep | None = None
+
+
+@dataclass(frozen=True)
+class Network:
+    """The fabric of the machine and how traffic uses it.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        Links and switches; host ``i`` is GPU ``i`` of the machine.
+    routing : Routing
+        Which links a flow takes, and how long routes stay ignorant of a change.
+    transport : Transport
+        What protocols make of the links.
+    stall_timeout_s : float
+        How long a job stands still for the network before its collectives give up.
+    """
+
+    fabric: Fabric
+    routing: Routing
+    transport: Transport
+    stall_timeout_s: float
 
 
 @dataclass(frozen=True)
@@ -62,6 +91,8 @@ class World:
         Which queued jobs start.
     placement : PlacementPolicy
         On which nodes.
+    network : Network or None
+        The fabric; None for a machine whose network is not modelled.
     price_usd_per_gpu_s : float or None
         Price of one GPU of the machine for one second, None where no price is given.
     horizon_s : float or None
@@ -81,6 +112,7 @@ class World:
     profiles: tuple[JobProfile, ...]
     scheduling: SchedulingPolicy
     placement: PlacementPolicy
+    network: Network | None
     price_usd_per_gpu_s: float | None
     horizon_s: float | None
     warm_up_s: float

@@ -99,6 +99,16 @@ class RunResult:
         """Time at each number of nodes out of service and of replacements at work."""
         return self.table("occupancy")
 
+    @cached_property
+    def steps(self) -> pd.DataFrame:
+        """Parts of the training steps of each job."""
+        return self.table("steps")
+
+    @cached_property
+    def links(self) -> pd.DataFrame:
+        """Load of the links of the fabric by tier and pod."""
+        return self.table("links")
+
     def save(self, output: str | Path, scenario: Scenario) -> Path:
         """Write manifest, scenario, metrics and tables into a folder, visible only as a whole.
 
@@ -241,6 +251,16 @@ class Study:
     def occupancy(self) -> pd.DataFrame:
         """Time at each number of nodes out and of replacements, by variant and replication."""
         return self._parquet("occupancy")
+
+    @cached_property
+    def steps(self) -> pd.DataFrame:
+        """Parts of the training steps of each job."""
+        return self._parquet("steps")
+
+    @cached_property
+    def links(self) -> pd.DataFrame:
+        """Load of the links of the fabric by tier and pod."""
+        return self._parquet("links")
 
     def _csv(self, name: str) -> pd.DataFrame:
         """Read a CSV exactly: text stays text ("nan" may be a variant), an empty number is missing."""

@@ -120,7 +120,8 @@ class FaultClass:
     rate_per_s : float
         Long-run rate of ONE unit of the scope (one node, or one domain), on the class's clock, 1/s.
     scope : str
-        ``"node"`` or the kind of domain whose members all go down together ("rack", "switch").
+        ``"node"``, the kind of domain whose members all go down together ("rack", "switch"), or a kind of part of the
+        fabric ("host_link", "leaf_switch").
     components_per_unit : int
         Independent components of a unit that share ``rate_per_s`` equally; only ageing hazards tell the difference.
     hazard : Hazard
@@ -140,6 +141,10 @@ class FaultClass:
         Needed when ``takes_node_out``.
     frailty : Frailty or None
         Lasting differences between units.
+    is_of_fabric : bool
+        Whether the unit is a part of the fabric, which neither stops jobs nor takes nodes out by itself.
+    capacity_left : float
+        Share of the unit's link capacity that is left until the repair, for parts of the fabric.
     """
 
     name: str
@@ -155,6 +160,8 @@ class FaultClass:
     localise: Duration = ZERO
     repair: RepairMix | None = None
     frailty: Frailty | None = None
+    is_of_fabric: bool = False
+    capacity_left: float = 0.0
 
     @property
     def reach(self) -> Literal["process", "node", "domain"]:

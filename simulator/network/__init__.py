@@ -1,4 +1,4 @@
-"""The interconnect as fluid: max-min sharing of links by activities, and flows that come and go."""
+"""The interconnect: fabrics, routes, collectives, and links shared by activities and by flows that come and go."""
 
 from __future__ import annotations
 

@@ -46,11 +46,39 @@ class SchedulingPolicy(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PlacementView:
+    """What is known when nodes are chosen for a job. Arrays are read-only views, valid during the call.
+
+    Parameters
+    ----------
+    free : bool array, shape (machine nodes,)
+        Nodes a job could start on now (healthy, not held, not spare).
+    nodes : int
+        How many are wanted: all of a job that starts, the missing ones of a job that lost some.
+    job : int
+        Index of the job.
+    held : int array
+        Nodes it holds already.
+    tiers : tuple of int arrays, each of shape (machine nodes,)
+        Group of every node on each tier of the network, the narrowest first (leaf, pod); empty without a fabric.
+    """
+
+    free: NDArray[np.bool_]
+    nodes: int
+    job: int
+    held: NDArray[np.int64]
+    tiers: tuple[NDArray[np.int64], ...]
+
+
 class PlacementPolicy(Protocol):
     """Decides on which nodes a job starts."""
 
-    def place(self, free: NDArray[np.bool_], nodes: int) -> NDArray[np.int64]:
-        """Return ``nodes`` distinct ids out of the free ones (``free[id]`` is true), ascending."""
+    def place(self, view: PlacementView) -> NDArray[np.int64]:
+        """Return distinct ids out of the free ones, ``view.nodes`` of them, in the order of the job's ranks.
+
+        An empty array lets the job wait for better nodes; those behind it in this pass wait too.
+        """
         ...
 
 

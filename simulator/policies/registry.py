@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from simulator.policies.checkpointing.intervals import Daly, Exact, Fixed, Never, Young
 from simulator.policies.placement.first_fit import FirstFit
+from simulator.policies.placement.scattered import Scattered
+from simulator.policies.placement.topology import TopologyAware
 from simulator.policies.recovery.ladder import GiveUp, ReplaceNodes, ReplaceOrRequeue, RequeueJob
 from simulator.policies.scheduling.easy import Easy
 from simulator.policies.scheduling.fifo import Fifo
 
 _FAMILIES: dict[str, dict[str, type]] = {
     "scheduling": {"fifo": Fifo, "easy": Easy},
-    "placement": {"first_fit": FirstFit},
+    "placement": {"first_fit": FirstFit, "scattered": Scattered, "topology_aware": TopologyAware},
     "checkpointing": {"fixed": Fixed, "young": Young, "daly": Daly, "exact": Exact, "never": Never},
     "recovery": {
         "replace": ReplaceNodes,

@@ -12,18 +12,29 @@ import numpy as np
 
 from simulator.cluster.inventory import Machine, contiguous_domains
 from simulator.engine.world import JobProfile, World
+from simulator.network.parts import groups_of_nodes
 from simulator.policies.registry import families
 from simulator.scenario.checks import job_names, job_nodes
+from simulator.scenario.fabrics import fabric_parts, network_of
 from simulator.scenario.policy_fields import build
 from simulator.scenario.quantities import merged
 from simulator.scenario.resolution import fault_classes
 from simulator.scenario.resolved import Scenario
 from simulator.scenario.schema import VariantSpec
-from simulator.scenario.schema_workload import CheckpointSection, PhasesSection, RecoveryKeys, TraceSection
+from simulator.scenario.schema_workload import (
+    CheckpointSection,
+    JobSection,
+    PhasesSection,
+    RecoveryKeys,
+    TraceSection,
+)
+from simulator.scenario.training import accelerator_of, efficiency_of, model_of, plan_of
 from simulator.workload.checkpoints import CheckpointTier
 from simulator.workload.job import JobTable
+from simulator.workload.placed_step import TrainingStep, reference
 from simulator.workload.restart import RestartPhases
 from simulator.workload.traces import CleaningReport, ImportReport, read_trace, to_processors
+from simulator.workload.training import demand, straggler_factor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +82,7 @@ def _prepared(scenario: Scenario, variant: str, stamp: tuple[int, int]) -> World
         profiles=profiles,
         scheduling=build("scheduling", spec.scheduling),
         placement=build("placement", spec.placement),
+        network=network_of(spec.cluster),
         price_usd_per_gpu_s=spec.cluster.price_usd_per_gpu_s,
         horizon_s=spec.horizon,
         warm_up_s=spec.warm_up,
@@ -81,7 +93,7 @@ def _prepared(scenario: Scenario, variant: str, stamp: tuple[int, int]) -> World
 
 
 def _machine(spec: VariantSpec) -> Machine:
-    cluster = spec.cluster
+    cluster, network = spec.cluster, network_of(spec.cluster)
     return Machine(
         nodes=cluster.nodes,
         gpus_per_node=cluster.node.gpus,
@@ -89,6 +101,8 @@ def _machine(spec: VariantSpec) -> Machine:
         spare_nodes=cluster.spares.count,
         spare_kind=cluster.spares.kind,
         domains={kind: contiguous_domains(cluster.nodes, size) for kind, size in cluster.domain_sizes.items()},
+        tiers=() if network is None else groups_of_nodes(network.fabric, cluster.nodes),
+        fabric_units=fabric_parts(cluster),
     )
 
 
@@ -110,7 +124,9 @@ def _phases(section: PhasesSection) -> RestartPhases:
     )
 
 
-def _profile(name: str, checkpoint: CheckpointSection, recovery: RecoveryKeys) -> JobProfile:
+def _profile(
+    name: str, checkpoint: CheckpointSection, recovery: RecoveryKeys, step: TrainingStep | None = None
+) -> JobProfile:
     return JobProfile(
         name=name,
         tiers=tuple(
@@ -120,6 +136,7 @@ def _profile(name: str, checkpoint: CheckpointSection, recovery: RecoveryKeys) -
         checkpointing=tuple(build("checkpointing", tier.interval) for tier in checkpoint.tiers),
         restart=_phases(recovery.phases),
         recovery=build("recovery", recovery),
+        step=step,
     )
 
 
@@ -138,9 +155,13 @@ def _jobs(spec: VariantSpec) -> tuple[JobTable, tuple[JobProfile, ...]]:
         nodes = job_nodes(spec, job)
         gpus = nodes * spec.cluster.node.gpus if job.gpus is None else job.gpus
         # A job without overrides shares the profile of the others like it, so that plans are made once.
-        own = job.checkpoint is not None or job.recovery is not None
+        own = job.checkpoint is not None or job.recovery is not None or job.training is not None
+        step = training_step(spec, job)
+        work_s = job.work
+        if step is not None and job.training is not None and job.training.steps is not None:
+            work_s = job.training.steps * step.nominal_s
         checkpoint = spec.checkpoint if job.checkpoint is None else job.checkpoint
-        profile = _profile(job.name if own else "default", checkpoint, merged(spec.recovery, job.recovery))
+        profile = _profile(job.name if own else "default", checkpoint, merged(spec.recovery, job.recovery), step)
         if profile not in profiles:
             profiles.append(profile)
         tables.append(
@@ -150,7 +171,7 @@ def _jobs(spec: VariantSpec) -> tuple[JobTable, tuple[JobProfile, ...]]:
                 submit_s=np.full(len(names), job.submit),
                 nodes=np.full(len(names), nodes, dtype=np.int64),
                 gpus=np.full(len(names), gpus, dtype=np.int64),
-                work_s=np.full(len(names), math.inf if job.work is None else job.work),
+                work_s=np.full(len(names), math.inf if work_s is None else work_s),
                 requested_s=np.full(len(names), math.inf if job.requested is None else job.requested),
                 profile=np.full(len(names), profiles.index(profile), dtype=np.int64),
             )
@@ -160,6 +181,26 @@ def _jobs(spec: VariantSpec) -> tuple[JobTable, tuple[JobProfile, ...]]:
         table, _ = trace_jobs(spec.workload.trace, spec.cluster.node.gpus)
         tables.append(replace(table, profile=np.full(len(table), len(profiles) - 1, dtype=np.int64)))
     return _sorted(tables), tuple(profiles)
+
+
+def training_step(spec: VariantSpec, job: JobSection) -> TrainingStep | None:
+    """Return the training step of a job, None for a job without a training model; its keys were checked before."""
+    section = job.training
+    if section is None:
+        return None
+    network = network_of(spec.cluster)
+    accelerator = spec.cluster.node.accelerator
+    assert network is not None, "checked before"
+    assert accelerator is not None, "checked before"
+    model, plan = model_of(section), plan_of(section, job_nodes(spec, job) * spec.cluster.node.gpus)
+    gpu = accelerator_of(accelerator, section.efficiency.precision)
+    asked = demand(model, plan, gpu, efficiency_of(section.efficiency))
+    slowest = straggler_factor(plan.gpus, section.jitter)
+    bare = TrainingStep(asked, plan, slowest)
+    nominal = reference(bare, network.fabric, network.routing, network.transport)
+    step_s = sum(nominal.values())
+    mfu = asked.model_flops / (gpu.peak_flops * step_s)
+    return TrainingStep(asked, plan, slowest, tuple(nominal.items()), mfu)
 
 
 def _sorted(tables: list[JobTable]) -> JobTable:

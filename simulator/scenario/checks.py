@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from simulator.accounting.columns import METRICS
+from simulator.errors import InputError
 from simulator.policies.registry import families
+from simulator.scenario.fabrics import fabric_parts, network_of
 from simulator.scenario.loading import nearest
 from simulator.scenario.policy_fields import PolicySection, keys_of
 from simulator.scenario.resolution import (
@@ -17,10 +19,13 @@ from simulator.scenario.resolution import (
     repair_names,
     repair_section,
     unit_rate_per_s,
+    units_of,
 )
 from simulator.scenario.schema import VariantSpec
 from simulator.scenario.schema_faults import FaultClassSection
 from simulator.scenario.schema_workload import CheckpointSection, JobSection
+from simulator.scenario.training import model_of, plan_of
+from simulator.workload.plans import check_memory, check_plan
 
 KeyPath = tuple[str | int, ...]
 
@@ -56,6 +61,18 @@ class Complaint:
     nearest: str | None = None
 
 
+def _fabric(spec: VariantSpec) -> Iterator[Complaint]:
+    """Build the fabric; what is wrong with it stands at its key."""
+    try:
+        network_of(spec.cluster)
+    except InputError as error:
+        path: KeyPath = ("cluster", "fabric")
+        keys = tuple((error.key or "").split("."))
+        yield Complaint(
+            (*path, *keys) if error.key and error.file is None else path, str(error.problem), error.found, error.allowed
+        )
+
+
 def complaints(spec: VariantSpec, variants: tuple[str, ...]) -> Iterator[Complaint]:
     """Yield every broken rule of a variant, the most basic first.
 
@@ -67,6 +84,7 @@ def complaints(spec: VariantSpec, variants: tuple[str, ...]) -> Iterator[Complai
         Names of all variants of the scenario.
     """
     yield from _machine(spec)
+    yield from _fabric(spec)
     yield from _times(spec)
     yield from _jobs(spec)
     yield from _policies(spec)
@@ -126,7 +144,9 @@ def _jobs(spec: VariantSpec) -> Iterator[Complaint]:
         if any(names[name] > 1 for name in own):
             yield Complaint((*path, "name"), "this name is taken by another job", repr(job.name), "unique names")
         yield from _size(spec, job, path)
-        if job.work is None and spec.horizon is None:
+        if job.training is not None:
+            yield from _training(spec, job, (*path, "training"))
+        if job.work is None and spec.horizon is None and (job.training is None or job.training.steps is None):
             yield Complaint(
                 path, "a job without work runs to the horizon, and there is none", allowed="work or horizon"
             )
@@ -135,6 +155,35 @@ def _jobs(spec: VariantSpec) -> Iterator[Complaint]:
         if job.checkpoint is not None:
             yield from _tiers(job.checkpoint, (*path, "checkpoint"))
     yield from _tiers(spec.checkpoint, ("checkpoint",))
+
+
+def _training(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Complaint]:
+    """Check what a training model needs: a fabric, a GPU we know, a plan that divides and fits."""
+    section = job.training
+    assert section is not None
+    accelerator = spec.cluster.node.accelerator
+    if spec.cluster.fabric is None:
+        problem = "a training model needs a network to communicate over"
+        yield Complaint(("cluster",), problem, allowed="cluster: {fabric: rail_400g}")
+        return
+    if accelerator is None or section.efficiency.precision not in accelerator.peak:
+        problem = f"the node type does not say what its GPUs can do at {section.efficiency.precision}"
+        yield Complaint(("cluster", "node"), problem, allowed="accelerator: {peak, memory, memory_bandwidth}")
+        return
+    if job.work is not None and section.steps is not None:
+        yield Complaint((*path, "steps"), "the amount of work is given once", allowed="work or steps")
+    usable = spec.cluster.nodes - spec.cluster.spares.count
+    nodes = job_nodes(spec, job) if (job.nodes is None) != (job.gpus is None) else 0
+    if job.gpus is not None and job.gpus % spec.cluster.node.gpus:
+        yield Complaint((*path[:-1], "gpus"), "a training job holds whole nodes", str(job.gpus))
+    elif 0 < nodes <= usable:
+        model, plan = model_of(section), plan_of(section, nodes * spec.cluster.node.gpus)
+        try:
+            check_plan(plan, model)
+            check_memory(model, plan, accelerator.memory)
+        except InputError as error:
+            key = (*path, error.key) if error.key in type(section).model_fields else path
+            yield Complaint(key, error.problem, error.found, error.allowed)
 
 
 def job_names(job: JobSection) -> list[str]:
@@ -209,7 +258,7 @@ def _faults(spec: VariantSpec) -> Iterator[Complaint]:
         yield from _repair(spec, name, section)
         yield from _hazard(spec, name, section)
         if not found:
-            events_per_s += unit_rate_per_s(spec, section) * spec.cluster.units_of(section.scope)
+            events_per_s += unit_rate_per_s(spec, section) * units_of(spec.cluster, section.scope)
     if spec.horizon is not None and events_per_s * spec.horizon > MAX_EVENTS:
         events = f"{events_per_s * spec.horizon:.3g} faults expected before the horizon"
         yield Complaint(("faults",), "the rates are absurdly high", events, f"at most {MAX_EVENTS:.0e}")
@@ -227,7 +276,8 @@ def _class_path(spec: VariantSpec, name: str, *keys: str) -> KeyPath:
 
 
 def _scope_and_rate(spec: VariantSpec, name: str, section: FaultClassSection) -> Iterator[Complaint]:
-    domains = sorted(spec.cluster.domain_sizes)
+    parts = fabric_parts(spec.cluster)
+    domains = [*sorted(spec.cluster.domain_sizes), *parts]
     if section.scope != "node" and section.scope not in domains:
         path = _class_path(spec, name, "scope")
         yield _unknown(path, f"class {name!r} has an unknown scope", section.scope, ["node", *domains])
@@ -238,13 +288,36 @@ def _scope_and_rate(spec: VariantSpec, name: str, section: FaultClassSection) ->
         key = "rate" if section.mtbf is None else "mtbf"
         path = _class_path(spec, name, key)
         yield _unknown(path, f"class {name!r} has an unknown population", rate.population, ["node", "GPU", *domains])
+    if section.scope in parts:
+        yield from _part(spec, name, section)
+    elif "capacity_left" in section.model_fields_set:
+        path = _class_path(spec, name, "capacity_left")
+        yield Complaint(
+            path, f"class {name!r} fails no part of the fabric", allowed=f"scope: {', '.join(parts) or '-'}"
+        )
     if not (section.stops_job or section.takes_node_out):
         path = _class_path(spec, name, "stops_job")
         yield Complaint(path, f"class {name!r} does nothing", allowed="stops_job, takes_node_out, or both")
 
 
+def _part(spec: VariantSpec, name: str, section: FaultClassSection) -> Iterator[Complaint]:
+    """Refuse what has no meaning for a part of the fabric."""
+    for key in ("stops_job", "takes_node_out"):
+        if key in section.model_fields_set:
+            problem = (
+                f"class {name!r} fails a part of the fabric; what that does to jobs and nodes follows from routing"
+            )
+            yield Complaint(_class_path(spec, name, key), problem, allowed="no such key for this scope")
+    if section.capacity_left == 1.0:
+        yield Complaint(_class_path(spec, name, "capacity_left"), f"class {name!r} does nothing", "1", "less than 1")
+    if section.hazard.family != "exponential" or section.clock != "calendar":
+        key = "clock" if section.clock != "calendar" else "hazard"
+        problem = f"class {name!r} fails a part of the fabric, whose rate does not age"
+        yield Complaint(_class_path(spec, name, key), problem, allowed="exponential, calendar")
+
+
 def _repair(spec: VariantSpec, name: str, section: FaultClassSection) -> Iterator[Complaint]:
-    if not section.takes_node_out:
+    if not section.takes_node_out and section.scope not in fabric_parts(spec.cluster):
         if "repair" in section.model_fields_set and section.repair is not None:
             path = _class_path(spec, name, "repair")
             yield Complaint(path, f"class {name!r} takes no node out, so nothing is repaired", repr(section.repair))

@@ -1,4 +1,4 @@
-"""Named parameters with sources: node types, failure mixes, repair mixes."""
+"""Named parameters with sources: node types, fabrics, models, failure mixes and the like."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from ruamel.yaml import YAML
 
 from simulator.errors import InputError
 
-Kind = Literal["nodes", "faults", "repairs"]
+Kind = Literal["nodes", "fabrics", "transports", "models", "efficiencies", "faults", "repairs"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-KIND_MEANING: dict[str, str] = {"nodes": "node type", "faults": "failure mix", "repairs": "repair mix"}
+KIND_MEANING: dict[str, str] = {
+    "nodes": "node type",
+    "fabrics": "fabric",
+    "transports": "transport",
+    "models": "model",
+    "efficiencies": "efficiency",
+    "faults": "failure mix",
+    "repairs": "repair mix",
+}
 
 CONFIDENCE: dict[str, str] = {
     "P": "text or table of the paper itself",
@@ -76,8 +84,8 @@ class Preset:
 
     Parameters
     ----------
-    kind : {"nodes", "faults", "repairs"}
-        What it describes.
+    kind : str
+        What it describes, one of ``KINDS``.
     name, title, note : str
         Name for scenarios, one line about it, traps and limits.
     document : dict

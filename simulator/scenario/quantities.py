@@ -96,11 +96,21 @@ _FRACTION_SCHEMA = {
     ]
 }
 
+
 Seconds = Annotated[float, PlainValidator(_reader("duration")), WithJsonSchema(text_schema("duration"))]
 """A duration, zero or more, seconds inside."""
 
 PositiveSeconds = Annotated[float, PlainValidator(_reader("duration", True)), WithJsonSchema(text_schema("duration"))]
 """A duration greater than zero, seconds inside."""
+
+Bandwidth = Annotated[float, PlainValidator(_reader("bandwidth", True)), WithJsonSchema(text_schema("bandwidth"))]
+"""A bandwidth above zero, bytes/s inside."""
+
+DataSize = Annotated[float, PlainValidator(_reader("size", True)), WithJsonSchema(text_schema("size"))]
+"""An amount of data above zero, bytes inside."""
+
+FlopRate = Annotated[float, PlainValidator(_reader("flop_rate", True)), WithJsonSchema(text_schema("flop_rate"))]
+"""A speed of computation above zero, FLOP/s inside."""
 
 Price = Annotated[float, PlainValidator(_reader("money_rate")), WithJsonSchema(text_schema("money_rate"))]
 """A price of GPU time, USD per GPU-second inside."""

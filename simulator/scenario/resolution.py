@@ -7,6 +7,7 @@ import functools
 from simulator.distributions import ZERO, Duration
 from simulator.faults.catalogue import FaultClass, Frailty, Hazard, RepairMix, RepairTier
 from simulator.scenario import presets
+from simulator.scenario.fabrics import fabric_parts
 from simulator.scenario.quantities import DurationSpec, merged
 from simulator.scenario.schema import VariantSpec
 from simulator.scenario.schema_faults import (
@@ -15,6 +16,7 @@ from simulator.scenario.schema_faults import (
     RepairMixSection,
     RepairsSection,
 )
+from simulator.scenario.schema_machine import ClusterSection
 
 _FOR_ALL = ("detect", "localise", "clock", "hazard", "frailty")
 
@@ -54,9 +56,14 @@ def repair_section(repairs: RepairsSection, name: str) -> RepairMixSection:
 
 def repair_name_of(spec: VariantSpec, section: FaultClassSection) -> str | None:
     """Return the name of the repair mix of a class, None when it takes no node out or none is given."""
-    if not section.takes_node_out:
+    if not section.takes_node_out and section.scope not in fabric_parts(spec.cluster):
         return None
     return spec.repairs.mix if section.repair is None else section.repair
+
+
+def units_of(cluster: ClusterSection, scope: str) -> int:
+    """Return how many units of a scope there are: nodes, GPUs, domains of that kind or parts of the fabric."""
+    return fabric_parts(cluster).get(scope) or cluster.units_of(scope)
 
 
 def unit_rate_per_s(spec: VariantSpec, section: FaultClassSection) -> float:
@@ -72,8 +79,8 @@ def unit_rate_per_s(spec: VariantSpec, section: FaultClassSection) -> float:
     assert rate is not None, "checked before"
     if rate.population == section.scope:
         return rate.value_per_s * spec.faults.rate_factor
-    members = spec.cluster.units_of(rate.population)
-    return rate.value_per_s * members / spec.cluster.units_of(section.scope) * spec.faults.rate_factor
+    members = units_of(spec.cluster, rate.population)
+    return rate.value_per_s * members / units_of(spec.cluster, section.scope) * spec.faults.rate_factor
 
 
 def _duration(section: DurationSpec | None) -> Duration:
@@ -109,6 +116,7 @@ def fault_classes(spec: VariantSpec) -> tuple[FaultClass, ...]:
         if repair is not None and repair not in mixes:
             mixes[repair] = repair_mix(spec.repairs, repair)
         frailty = section.frailty
+        of_fabric = section.scope in fabric_parts(spec.cluster)
         result.append(
             FaultClass(
                 name=name,
@@ -118,14 +126,16 @@ def fault_classes(spec: VariantSpec) -> tuple[FaultClass, ...]:
                 components_per_unit=section.components_per_unit,
                 hazard=Hazard(section.hazard.family, section.hazard.shape, section.hazard.initial_age),
                 clock=section.clock,
-                stops_job=section.stops_job,
-                takes_node_out=section.takes_node_out,
+                stops_job=section.stops_job and not of_fabric,
+                takes_node_out=section.takes_node_out and not of_fabric,
                 detect=_duration(section.detect),
                 localise=_duration(section.localise),
                 repair=None if repair is None else mixes[repair],
                 frailty=None
                 if frailty is None
                 else Frailty(frailty.lemon_fraction, frailty.lemon_factor, frailty.gamma_cv),
+                is_of_fabric=of_fabric,
+                capacity_left=section.capacity_left,
             )
         )
     return tuple(result)

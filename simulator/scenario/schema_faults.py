@@ -55,7 +55,7 @@ class FaultClassSection(Section):
     mtbf: MtbfField | None = None
     """Mean time between failures of one unit, instead of rate, for example "42 days per node"."""
     scope: Name = "node"
-    """What fails: a node, or a kind of domain whose nodes all go down together."""
+    """What fails: a node, a kind of domain whose nodes all go down together, or a kind of part of the fabric."""
     components_per_unit: Annotated[int, Field(ge=1, le=100_000)] = 1
     """Independent components of a unit that share its rate; only ageing hazards tell the difference."""
     hazard: HazardSection = HazardSection()
@@ -74,6 +74,8 @@ class FaultClassSection(Section):
     """Repair mix of this class; absent: repairs.mix."""
     frailty: FrailtySection | None = None
     """Lasting differences between units."""
+    capacity_left: Fraction = 0.0
+    """Parts of the fabric only: share of the part's link capacity that is left until it is repaired."""
 
     @model_validator(mode="after")
     def _one_rate(self) -> FaultClassSection:

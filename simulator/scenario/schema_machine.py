@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, ModelWrapValidatorHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -10,11 +10,23 @@ from pydantic_core import CoreSchema
 
 from simulator.cluster.inventory import SpareKind
 from simulator.scenario import presets
-from simulator.scenario.quantities import Name, Price, Section
+from simulator.scenario.quantities import Bandwidth, DataSize, FlopRate, Name, Price, Section
+from simulator.scenario.schema_fabric import FabricSection
 
 MAX_NODES = 1_000_000
 
 Nodes = Annotated[int, Field(ge=1, le=MAX_NODES)]
+
+
+class AcceleratorSection(Section):
+    """What a GPU can do, for training models."""
+
+    peak: Annotated[dict[Literal["bf16", "fp8"], FlopRate], Field(min_length=1)]
+    """Dense FLOP/s by precision."""
+    memory: DataSize
+    """Device memory."""
+    memory_bandwidth: Bandwidth
+    """Rate of the device memory."""
 
 
 class NodeType(Section):
@@ -30,13 +42,15 @@ class NodeType(Section):
     """Price of one GPU, for example "2.95 USD/GPU/h"."""
     domains: dict[Name, Nodes] = Field(default_factory=dict)
     """Failure domains that come with the node type: nodes per domain."""
+    accelerator: AcceleratorSection | None = None
+    """What its GPUs can do; needed by jobs with a training model."""
 
     @model_validator(mode="wrap")
     @classmethod
     def _from_preset(cls, value: Any, handler: ModelWrapValidatorHandler[NodeType]) -> NodeType:
         if isinstance(value, str):
             found = presets.named("nodes", value)
-            return handler({"name": found.name, **found.body(without=("facts",))})
+            return handler({"name": found.name, **_accelerator(found), **found.body(without=("facts",))})
         presets.refuse_own("nodes", value)
         return handler(value)
 
@@ -44,6 +58,16 @@ class NodeType(Section):
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Allow a preset's name besides the mapping."""
         return {"anyOf": [{"type": "string", "enum": presets.names("nodes")}, handler(schema)]}
+
+
+def _accelerator(found: presets.Preset) -> dict[str, Any]:
+    """Return the accelerator that a preset's facts describe."""
+    facts = found.body().get("facts", {})
+    peak = {kind: facts[f"peak_{kind}_dense"] for kind in ("bf16", "fp8") if f"peak_{kind}_dense" in facts}
+    if not peak or "memory" not in facts or "memory_bandwidth" not in facts:
+        return {}
+    section = {"peak": peak, "memory": facts["memory"], "memory_bandwidth": facts["memory_bandwidth"]}
+    return {"accelerator": section}
 
 
 class SparesSection(Section):
@@ -68,6 +92,8 @@ class ClusterSection(Section):
     """Failure domains: kind -> nodes per domain; domain i holds the i-th run of that many nodes."""
     spares: SparesSection = SparesSection()
     """Nodes kept free as replacements."""
+    fabric: FabricSection | None = None
+    """The network between the GPUs: a preset name such as rail_400g, or a mapping; absent: it is not modelled."""
 
     @property
     def domain_sizes(self) -> dict[str, int]:

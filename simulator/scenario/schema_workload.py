@@ -21,6 +21,7 @@ from simulator.scenario.quantities import (
 )
 from simulator.scenario.quantities import read_quantity as _read
 from simulator.scenario.schema_machine import MAX_NODES, Nodes
+from simulator.scenario.schema_training import TrainingSection
 from simulator.workload.checkpoints import Reach
 
 
@@ -149,6 +150,8 @@ class JobSection(Section):
     """Overrides the checkpoint section for this job."""
     recovery: RecoverySection | None = None
     """Overrides keys of the recovery section for this job."""
+    training: TrainingSection | None = None
+    """What it computes and communicates; absent: work goes on at full rate whatever the network does."""
 
 
 class TraceSection(Section):

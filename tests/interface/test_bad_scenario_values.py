@@ -33,12 +33,12 @@ CASES = [
     Case(
         "key_cluster",
         changed("  nodes: 16", "  nodez: 16"),
-        "s.yaml:6: cluster.nodez: unknown key; allowed: domains, node, nodes, price, spares; did you mean 'nodes'?",
+        "s.yaml:6: cluster.nodez: unknown key; allowed: domains, fabric, node, nodes, price, spares; did you mean 'nodes'?",
     ),
     Case(
         "key_node",
         changed("{gpus: 8, price", "{gpu_count: 8, price"),
-        "s.yaml:7: cluster.node.gpu_count: unknown key; allowed: domains, gpu, gpus, name, price",
+        "s.yaml:7: cluster.node.gpu_count: unknown key; allowed: accelerator, domains, gpu, gpus, name, price",
     ),
     Case(
         "key_spares",
@@ -48,7 +48,7 @@ CASES = [
     Case(
         "key_class",
         changed("component: GPU,", "componet: GPU,"),
-        "s.yaml:12: faults.classes.gpu.componet: unknown key; allowed: clock, component, "
+        "s.yaml:12: faults.classes.gpu.componet: unknown key; allowed: capacity_left, clock, component, "
         "components_per_unit, detect, frailty, hazard, localise, mtbf, rate, repair, scope, "
         "stops_job, takes_node_out; did you mean 'component'?",
     ),
@@ -62,7 +62,7 @@ CASES = [
         "key_job",
         changed("submit: 0 s", "submitted: 0 s"),
         "s.yaml:20: workload.jobs.0.submitted: unknown key; allowed: checkpoint, copies, gpus, "
-        "name, nodes, recovery, requested, submit, user, work; did you mean 'submit'?",
+        "name, nodes, recovery, requested, submit, training, user, work; did you mean 'submit'?",
     ),
     Case(
         "key_checkpoint",

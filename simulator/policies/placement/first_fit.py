@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.policies.protocols import PlacementView
 from simulator.scheduling.placement import first_fit
 
 
@@ -14,6 +15,6 @@ from simulator.scheduling.placement import first_fit
 class FirstFit:
     """Take the free nodes with the lowest numbers."""
 
-    def place(self, free: NDArray[np.bool_], nodes: int) -> NDArray[np.int64]:
-        """Return the ids of the first ``nodes`` free nodes."""
-        return first_fit(free, nodes)
+    def place(self, view: PlacementView) -> NDArray[np.int64]:
+        """Return the ids of the first free nodes."""
+        return first_fit(view.free, view.nodes)

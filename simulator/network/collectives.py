@@ -1,0 +1,404 @@
+"""Collective operations as flows that move together: who sends how much to whom in each algorithm.
+
+Costs follow Hockney's model: a step costs a latency alpha, a byte costs the time of its link. Schedules are those of
+Thakur, Rabenseifner and Gropp, "Optimization of Collective Communication Operations in MPICH", IJHPCA 19(1), 2005, and
+Sanders, Speck and Traeff, "Two-tree algorithms for full bandwidth broadcast, reduction and scan", Parallel Computing
+35(12), 2009.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from simulator.errors import InputError
+from simulator.network.fabric import Floats, Ints
+
+Op = Literal["all_reduce", "all_gather", "reduce_scatter", "broadcast", "all_to_all", "send_recv"]
+OPS: tuple[Op, ...] = get_args(Op)
+Outer = Literal["ring", "tree"]
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """Flows of a collective that move together.
+
+    Parameters
+    ----------
+    source, target : int arrays, shape (flows,)
+        Ranks, from 0.
+    weight : float
+        Bytes of each flow for one byte through the busiest port.
+    share : float
+        Bytes through the busiest port, as a fraction of the message.
+    steps : int
+        Latencies that follow one another.
+    """
+
+    source: Ints
+    target: Ints
+    weight: float
+    share: float
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """The phases of a collective, one after another.
+
+    Parameters
+    ----------
+    op, algorithm : str
+        What is done and how.
+    ranks : int
+        How many take part.
+    phases : tuple of Phase
+        In order.
+    is_pipelined : bool
+        Whether pieces of the message are in different phases at once, so that the slowest phase counts for the bytes.
+    in_network : bool
+        Whether switches reduce and copy.
+    """
+
+    op: Op
+    algorithm: str
+    ranks: int
+    phases: tuple[Phase, ...]
+    is_pipelined: bool = False
+    in_network: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Latencies that follow one another, over all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+
+def bus_factor(op: Op, ranks: int) -> float:
+    """Return bus bandwidth divided by algorithm bandwidth, as nccl-tests defines them."""
+    if op == "all_reduce":
+        return 2.0 * (ranks - 1) / ranks
+    return (ranks - 1) / ranks if op in ("all_gather", "reduce_scatter", "all_to_all") else 1.0
+
+
+# --- the algorithms -----------------------------------------------------------------------------------------------
+
+
+def _shifted(n: int, shift: int) -> tuple[Ints, Ints]:
+    rank = np.arange(n, dtype=np.int64)
+    return rank, (rank + shift) % n
+
+
+def _ring(op: Op, n: int) -> tuple[Phase, ...]:
+    source, target = _shifted(n, 1)
+    if op == "send_recv":
+        return (Phase(source, target, 1.0, 1.0, 1),)
+    if op == "broadcast":
+        return (Phase(source[:-1], target[:-1], 1.0, 1.0, n - 1),)
+    rounds = 2 if op == "all_reduce" else 1
+    return (Phase(source, target, 1.0, rounds * (n - 1) / n, rounds * (n - 1)),)
+
+
+def _bidirectional_ring(op: Op, n: int) -> tuple[Phase, ...]:
+    """Half of the message goes round each way; on a port that is full duplex nothing is gained, on two ports half."""
+    (ring,) = _ring(op, n)
+    source = np.concatenate((ring.source, ring.target))
+    target = np.concatenate((ring.target, ring.source))
+    return (Phase(source, target, 0.5, ring.share, ring.steps),)
+
+
+def _tree_edges(n: int) -> tuple[Ints, Ints]:
+    """Return child and parent of every edge of the in-order binary tree over n ranks: even ranks are its leaves."""
+    child, parent = [], []
+    for number in range(1, n + 1):
+        low = number & -number
+        up = (number ^ low) | (low << 1)
+        if up > n:
+            up = number ^ low
+        if up > 0:  # the root has none
+            child.append(number - 1)
+            parent.append(up - 1)
+    return np.array(child, dtype=np.int64), np.array(parent, dtype=np.int64)
+
+
+def _double_binary_tree(op: Op, n: int) -> tuple[Phase, ...]:
+    """Two trees with half of the message each; every inner rank of one is a leaf of the other."""
+    depth = math.ceil(math.log2(n))
+    child, parent = _tree_edges(n)
+    weight = 1.0
+    if n > 2:  # one edge cannot be shared by two trees
+        weight = 0.5
+        child, parent = (np.concatenate((each, n - 1 - each)) for each in (child, parent))
+    up, down = Phase(child, parent, weight, 1.0, depth), Phase(parent, child, weight, 1.0, depth)
+    return (up, down) if op == "all_reduce" else (down,)
+
+
+def _exchange(n: int, distance: int, share: float) -> Phase:
+    rank = np.arange(n, dtype=np.int64)
+    return Phase(rank, rank ^ distance, 1.0, share, 1)
+
+
+def _recursive_doubling(op: Op, n: int) -> tuple[Phase, ...]:
+    if op == "all_reduce":
+        return tuple(_exchange(n, 1 << k, 1.0) for k in range(n.bit_length() - 1))
+    return tuple(_exchange(n, 1 << k, (1 << k) / n) for k in range(n.bit_length() - 1))
+
+
+def _halving_doubling(op: Op, n: int) -> tuple[Phase, ...]:
+    gather = tuple(_exchange(n, 1 << k, (1 << k) / n) for k in range(n.bit_length() - 1))
+    if op == "all_gather":
+        return gather
+    return (*reversed(gather), *gather) if op == "all_reduce" else gather[::-1]
+
+
+def _binomial(op: Op, n: int) -> tuple[Phase, ...]:
+    phases = []
+    for k in range(math.ceil(math.log2(n))):
+        source = np.arange(min(1 << k, n - (1 << k)), dtype=np.int64)
+        phases.append(Phase(source, source + (1 << k), 1.0, 1.0, 1))
+    return tuple(phases)
+
+
+def _pairwise(op: Op, n: int) -> tuple[Phase, ...]:
+    """All exchanges at once: round k sends to the k-th next rank, and rounds of different ranks overlap."""
+    rank = np.arange(n, dtype=np.int64)
+    shift = np.arange(1, n, dtype=np.int64)
+    source = np.repeat(rank, n - 1)
+    target = (source + np.tile(shift, n)) % n
+    return (Phase(source, target, 1.0 / (n - 1), (n - 1) / n, n - 1),)
+
+
+def _in_network(op: Op, n: int) -> tuple[Phase, ...]:
+    """Every rank sends its vector to the switch once and gets the result once.
+
+    The reduced pieces go back through the ranks that own them, so a port carries 1 + 1/n messages each way.
+    """
+    source, target = _shifted(n, 1)
+    share = {"all_reduce": 1.0 + 1.0 / n, "broadcast": 1.0}.get(op, 1.0)
+    return (Phase(source, target, 1.0, share, 2),)
+
+
+_FLAT: dict[str, tuple[tuple[Op, ...], Callable[[Op, int], tuple[Phase, ...]]]] = {
+    "ring": (("all_reduce", "all_gather", "reduce_scatter", "broadcast", "send_recv"), _ring),
+    "bidirectional_ring": (("all_reduce", "all_gather", "reduce_scatter"), _bidirectional_ring),
+    "double_binary_tree": (("all_reduce", "broadcast"), _double_binary_tree),
+    "recursive_doubling": (("all_reduce", "all_gather"), _recursive_doubling),
+    "halving_doubling": (("all_reduce", "all_gather", "reduce_scatter"), _halving_doubling),
+    "binomial": (("broadcast",), _binomial),
+    "pairwise": (("all_to_all",), _pairwise),
+    "in_network": (("all_reduce", "all_gather", "reduce_scatter", "broadcast"), _in_network),
+}
+_POWERS_OF_TWO = ("recursive_doubling", "halving_doubling")
+HIERARCHICAL, HIERARCHICAL_TREE, TORUS = "hierarchical", "hierarchical_tree", "torus_multi_ring"
+ALGORITHMS: tuple[str, ...] = (*_FLAT, HIERARCHICAL, HIERARCHICAL_TREE, TORUS)
+MOST_PAIRWISE = 4096
+"""Ranks above which all pairs would be too many flows to write down; use ``hierarchical``."""
+
+
+def algorithms_for(op: Op, ranks: int) -> list[str]:
+    """Return the flat algorithms of an operation that this number of ranks allows."""
+    fits = [name for name, (ops, _) in _FLAT.items() if op in ops]
+    whole = ranks & (ranks - 1) == 0
+    return [name for name in fits if whole or name not in _POWERS_OF_TWO]
+
+
+def schedule(op: Op, algorithm: str, ranks: int) -> Schedule:
+    """Return the flows of a collective over ranks 0 to n - 1, all alike.
+
+    Parameters
+    ----------
+    op : str
+        Operation.
+    algorithm : str
+        One of the flat algorithms.
+    ranks : int
+        n, at least 2.
+
+    Raises
+    ------
+    InputError
+        An algorithm that does not exist, does not do the operation, or needs another number of ranks.
+    """
+    check_op(op)
+    if ranks < 2:
+        raise InputError("a collective needs two ranks", key="ranks", found=str(ranks), allowed="2 or more")
+    allowed = algorithms_for(op, ranks)
+    if algorithm not in allowed:
+        if algorithm in _POWERS_OF_TWO and op in _FLAT[algorithm][0]:
+            raise InputError(f"{algorithm} needs a power of two", key="ranks", found=str(ranks), allowed="2, 4, 8, ...")
+        raise unknown("algorithm", algorithm, allowed, f"{op} has no such algorithm")
+    if algorithm == "pairwise" and ranks > MOST_PAIRWISE:
+        found, most = f"{ranks} ranks", f"at most {MOST_PAIRWISE}, or hierarchical"
+        raise InputError("too many pairs of ranks", key="algorithm", found=found, allowed=most)
+    phases = _FLAT[algorithm][1](op, ranks)
+    return Schedule(op, algorithm, ranks, phases, in_network=algorithm == "in_network")
+
+
+def hierarchical(
+    op: Op, domain: int, domains: int, inner: Literal["ring", "in_network"] = "ring", outer: Outer = "ring"
+) -> Schedule:
+    """Return a collective inside scale-up domains and along the rails between them.
+
+    Rank ``i`` is GPU ``i % domain`` of domain ``i // domain``. Reductions scatter inside the domain, reduce along the
+    rail of each GPU and gather inside; pieces of the message are in all phases at once.
+
+    Parameters
+    ----------
+    op : str
+        all_reduce, all_gather, reduce_scatter or all_to_all.
+    domain, domains : int
+        Ranks in each domain, and how many domains; both at least 2.
+    inner : {"ring", "in_network"}
+        What goes on inside a domain.
+    outer : {"ring", "tree"}
+        What goes on along a rail; a double binary tree for all_reduce only.
+    """
+    n = domain * domains
+    rank = np.arange(n, dtype=np.int64)
+    first, place = rank // domain * domain, rank % domain
+    rail = (rank + domain) % n
+    inside = first + (place + 1) % domain
+    in_network = inner == "in_network"
+    if op == "all_to_all":
+        shift = np.tile(np.arange(1, domain, dtype=np.int64), n)
+        source = np.repeat(rank, domain - 1)
+        local = source // domain * domain + (source % domain + shift) % domain
+        hop = np.tile(np.arange(1, domains, dtype=np.int64), n)
+        far = np.repeat(rank, domains - 1)
+        phases: tuple[Phase, ...] = (
+            Phase(source, local, 1.0 / (domain - 1), (domain - 1) / domain, domain - 1),
+            Phase(far, (far + hop * domain) % n, 1.0 / (domains - 1), (domains - 1) / domains, domains - 1),
+        )
+        return Schedule(op, HIERARCHICAL, n, phases, is_pipelined=True)
+    rounds = 2 if op == "all_reduce" else 1
+    steps = 1 if in_network else domain - 1
+    share = (1.0 + 1.0 / domain) / 2.0 if in_network and op == "all_reduce" else (domain - 1) / domain
+    local_phase = Phase(rank, inside, 1.0, rounds * share, rounds * steps)
+    if outer == "tree":
+        across = _rail_trees(domain, domains)
+    else:
+        across = Phase(rank, rail, 1.0, rounds * (domains - 1) / domains / domain, rounds * (domains - 1))
+    name = HIERARCHICAL_TREE if outer == "tree" else HIERARCHICAL
+    return Schedule(op, name, n, (local_phase, across), is_pipelined=True, in_network=in_network)
+
+
+def _rail_trees(domain: int, domains: int) -> Phase:
+    """Return double binary trees along all rails at once, up and down at the same time."""
+    child, parent = _tree_edges(domains)
+    if domains > 2:
+        child, parent = (np.concatenate((each, domains - 1 - each)) for each in (child, parent))
+    # An inner rank sends up once and down twice for one tree and up once for the other, half a piece each time.
+    weight, share = (0.25, 2.0) if domains > 2 else (1.0, 1.0)
+    place = np.arange(domain, dtype=np.int64)
+    low = (child[:, np.newaxis] * domain + place).ravel()
+    high = (parent[:, np.newaxis] * domain + place).ravel()
+    depth = math.ceil(math.log2(domains))
+    return Phase(np.concatenate((low, high)), np.concatenate((high, low)), weight, share / domain, 2 * depth)
+
+
+def torus_multi_ring(op: Op, dims: Sequence[int]) -> Schedule:
+    """Return rings along all dimensions of a torus at once, both ways round.
+
+    The message is cut into as many parts as there are dimensions; each part goes through the dimensions in another
+    order, so that all links are busy in every phase. Rank ``i`` is host ``i`` of the torus.
+    """
+    n, d = math.prod(dims), len(dims)
+    strides = [math.prod(dims[:axis]) for axis in range(d)]
+    rank = np.arange(n, dtype=np.int64)
+    phases = []
+    for turn in range(d):
+        source: list[Ints] = []
+        target: list[Ints] = []
+        share = 0.0
+        for part in range(d):
+            axis = (part + turn) % d
+            before = math.prod(dims[(part + earlier) % d] for earlier in range(turn))
+            length, stride = dims[axis], strides[axis]
+            at = rank // stride % length
+            onward = rank + np.where(at == length - 1, stride * (1 - length), stride)
+            source += [rank, onward] if length > 2 else [rank]
+            target += [onward, rank] if length > 2 else [onward]
+            ways = 2.0 if length > 2 else 1.0
+            share = max(share, (length - 1) / length / ways / d / before)
+        steps = max(dims) - 1
+        phases.append(Phase(np.concatenate(source), np.concatenate(target), 1.0, share, steps))
+    scatter, gather = tuple(phases), tuple(reversed(phases))
+    both = {"all_reduce": (*scatter, *gather), "reduce_scatter": scatter, "all_gather": gather}
+    return Schedule(op, TORUS, n, both[op])
+
+
+def replicate(phase: Phase, groups: Ints) -> Phase:
+    """Return a phase that every group does at the same time.
+
+    Parameters
+    ----------
+    phase : Phase
+        Over ranks 0 to n - 1.
+    groups : int array, shape (groups, n)
+        Members of each group, as any numbers (hosts).
+    """
+    return replace(phase, source=groups[:, phase.source].ravel(), target=groups[:, phase.target].ravel())
+
+
+def idle_time(plan: Schedule, message_bytes: float, alpha_s: float, rate: float) -> float:
+    """Return the time on an idle switch that blocks nobody, with one port of ``rate`` bytes/s for each rank.
+
+    Sum over the phases of steps x alpha + bytes through the port / rate, which is Hockney's cost model.
+    """
+    carried = [phase.share * message_bytes / rate for phase in plan.phases]
+    return plan.steps * alpha_s + (max(carried) if plan.is_pipelined else sum(carried))
+
+
+# --- words and sizes ----------------------------------------------------------------------------------------------
+
+
+def unknown(key: str, word: str, allowed: Sequence[str], problem: str) -> InputError:
+    """Return the error for a word that is not among the allowed ones."""
+    close = difflib.get_close_matches(word, allowed, 1)
+    return InputError(
+        problem, key=key, found=repr(word), allowed=", ".join(allowed), nearest=close[0] if close else None
+    )
+
+
+def check_op(op: str) -> None:
+    """Raise InputError unless there is such an operation."""
+    if op not in OPS:
+        raise unknown("op", op, OPS, "unknown collective operation")
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMG]?)", re.IGNORECASE)
+
+
+def parse_sizes(text: str) -> Floats:
+    """Return the message sizes of a range as nccl-tests writes it, bytes.
+
+    Parameters
+    ----------
+    text : str
+        ``"8:16G"``: from 8 bytes to 16 GiB, doubling; ``"1M:64M:4"`` with another factor; ``"64M"`` a single one.
+        K, M and G are powers of 1024.
+
+    Raises
+    ------
+    InputError
+        Anything else.
+    """
+    parts = text.split(":")
+    matches = [_SIZE.fullmatch(part.strip()) for part in parts]
+    allowed = '"8:16G", "1M:64M:4" or "64M"; K, M, G are powers of 1024'
+    if len(parts) > 3 or not all(matches[:2]):
+        raise InputError("not a range of sizes", key="sizes", found=repr(text), allowed=allowed)
+    sizes = [float(m[1]) * 1024.0 ** " KMG".index(m[2].upper() or " ") for m in matches[:2] if m]
+    low, high = sizes[0], sizes[-1]
+    factor = float(parts[2]) if len(parts) == 3 and re.fullmatch(r"\d+(\.\d+)?", parts[2].strip()) else 2.0
+    if (len(parts) == 3 and not re.fullmatch(r"\d+(\.\d+)?", parts[2].strip())) or factor <= 1.0:
+        raise InputError("not a factor above 1", key="sizes", found=repr(parts[2]), allowed=allowed)
+    if not 1.0 <= low <= high <= 2.0**60:
+        raise InputError("sizes must rise, from 1 byte on", key="sizes", found=repr(text), allowed=allowed)
+    count = int(math.log(high / low) / math.log(factor) + 1e-9) + 1
+    return np.asarray(low * factor ** np.arange(count), dtype=np.float64)

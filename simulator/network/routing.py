@@ -1,0 +1,252 @@
+"""Which links the traffic of a flow takes: hashed, adaptive, sprayed, or by the rule of the topology."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from simulator.errors import InputError
+from simulator.network.clos_routing import clos_of, clos_rows, clos_spray_rows, clos_spray_usage, clos_usage
+from simulator.network.direct_routing import dragonfly_rows, hypercube_rows, torus_rows
+from simulator.network.fabric import Bools, ClosShape, Fabric, Floats, Ints
+from simulator.network.graph_routing import graph_rows
+
+Policy = Literal["ecmp", "per_plane", "adaptive", "spray", "minimal", "valiant", "dimension_order"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+
+ALLOWED: dict[str, tuple[Policy, ...]] = {
+    "clos": ("ecmp", "per_plane", "adaptive", "spray"),
+    "dragonfly": ("minimal", "valiant"),
+    "torus": ("dimension_order",),
+    "hypercube": ("dimension_order",),
+    "graph": ("ecmp", "spray"),
+}
+"""Policies that each kind of fabric has, the usual one first."""
+
+_CLOS_MODES = {"ecmp": 0, "per_plane": 1, "adaptive": 2}
+
+
+@dataclass(frozen=True)
+class Routing:
+    """How flows find their way.
+
+    Parameters
+    ----------
+    policy : str
+        ``ecmp``: one equal-cost path per flow by hash. ``per_plane``: the same inside the plane that the hash gives,
+        without changing planes when links die. ``adaptive``: flow after flow on the path whose fullest link stays
+        emptiest. ``spray``: evenly over all surviving paths. ``minimal`` and ``valiant`` on a dragonfly,
+        ``dimension_order`` on a torus or hypercube.
+    seed : int
+        Key of the hashes.
+    reroute_s : float
+        Time until traffic avoids a link that has died, and uses one that is back.
+    """
+
+    policy: Policy = "ecmp"
+    seed: int = 0
+    reroute_s: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Routes:
+    """The links of each flow as CSR rows.
+
+    Parameters
+    ----------
+    indptr, links : int arrays, shapes (flows + 1,), (entries,)
+        Links of flow ``f`` are ``links[indptr[f]:indptr[f + 1]]``.
+    weights : float array, shape (entries,)
+        Share of the flow on each link; 1 unless it is sprayed.
+    reachable : bool array, shape (flows,)
+        Whether the flow has a living path; one without has no links.
+    """
+
+    indptr: Ints
+    links: Ints
+    weights: Floats
+    reachable: Bools
+
+
+@dataclass(frozen=True, eq=False)
+class Usage:
+    """The total weight of many flows on each link they use.
+
+    Parameters
+    ----------
+    links, weights : arrays, shape (used links,)
+        Links in ascending order and the sum of the flows' shares on each.
+    reachable : bool array, shape (flows,)
+        Whether each flow has a living path.
+    """
+
+    links: Ints
+    weights: Floats
+    reachable: Bools
+
+
+def check_routing(fabric: Fabric, routing: Routing) -> None:
+    """Raise InputError when the fabric does not have this policy."""
+    allowed = ALLOWED[fabric.kind]
+    if routing.policy not in allowed:
+        problem = f"a fabric of kind {fabric.kind} has no such routing"
+        raise InputError(problem, key="policy", found=repr(routing.policy), allowed=", ".join(allowed))
+
+
+def flow_keys(source: Ints, target: Ints, seed: int) -> Ints:
+    """Return a well-mixed non-negative number per flow that stands for its addresses and ports.
+
+    Two flows with the same ends get the same key: hashing is by address, as for one queue pair.
+    """
+    mixed = (
+        source.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        ^ (target.astype(np.uint64) + np.uint64(1)) * np.uint64(0xC2B2AE3D27D4EB4F)
+        ^ np.uint64(seed % 2**63) * np.uint64(0x165667B19E3779F9)
+    )
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    keys: Ints = ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(2)).astype(np.int64)
+    return keys
+
+
+def routes(
+    fabric: Fabric,
+    source: ArrayLike,
+    target: ArrayLike,
+    routing: Routing,
+    up: Bools | None = None,
+    keys: Ints | None = None,
+) -> Routes:
+    """Return the links of every flow.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        The network.
+    source, target : int arrays, shape (flows,)
+        Hosts. A flow inside a scale-up domain takes its links; one from a host to itself takes none.
+    routing : Routing
+        The policy.
+    up : bool array, shape (links,), optional
+        False for links that are known to be dead.
+    keys : int array, shape (flows,), optional
+        Hash of each flow, 0 or more; by default that of its ends and the routing's seed.
+
+    Returns
+    -------
+    Routes
+
+    Raises
+    ------
+    InputError
+        A policy that the fabric does not have, or a host that does not exist.
+    """
+    check_routing(fabric, routing)
+    start, end = _hosts(fabric, source), _hosts(fabric, target)
+    alive = np.ones(fabric.links, np.bool_) if up is None else up
+    key = flow_keys(start, end, routing.seed) if keys is None else keys
+    if fabric.kind == "clos":
+        clos = clos_of(fabric)
+        if routing.policy == "spray":
+            return Routes(*clos_spray_rows(clos, start, end, alive))
+        mode = _CLOS_MODES[routing.policy]
+        indptr, links, reachable = clos_rows(clos, start, end, key, mode, alive, fabric.capacity)
+        return Routes(indptr, links, np.ones(len(links)), reachable)
+    if fabric.kind == "graph":
+        return Routes(*graph_rows(fabric, start, end, key, routing.policy == "spray", alive))
+    return _direct(fabric, start, end, routing, key, alive)
+
+
+def _direct(fabric: Fabric, source: Ints, target: Ints, routing: Routing, keys: Ints, up: Bools) -> Routes:
+    if fabric.kind == "torus":
+        indptr, links, reachable = torus_rows(fabric, source, target, up)
+    elif fabric.kind == "hypercube":
+        indptr, links, reachable = hypercube_rows(fabric, source, target, up)
+    else:
+        indptr, links, reachable = dragonfly_rows(fabric, source, target, keys, routing.policy == "valiant", up)
+    size = fabric.scale_up_size
+    if size > 1:
+        inside = (source // size == target // size) & (source != target)
+        indptr, links, reachable = _with_domains(fabric, source, target, inside, (indptr, links, reachable), up)
+    return Routes(indptr, links, np.ones(len(links)), reachable)
+
+
+def _with_domains(
+    fabric: Fabric, source: Ints, target: Ints, inside: Bools, rows: tuple[Ints, Ints, Bools], up: Bools
+) -> tuple[Ints, Ints, Bools]:
+    """Return the rows with flows inside a scale-up domain sent over its switch."""
+    indptr, links, reachable = rows
+    counts = np.where(inside, 2, np.diff(indptr))
+    fresh = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
+    merged = np.empty(fresh[-1], np.int64)
+    outside = np.repeat(~inside, counts)
+    merged[outside] = links[np.repeat(~inside, np.diff(indptr))]
+    first = fabric.first_scale_up_link
+    pair = np.stack((first + source[inside], first + fabric.hosts + target[inside]), axis=1)
+    merged[~outside] = pair.ravel()
+    reachable = reachable.copy()
+    reachable[inside] = up[pair].all(axis=1)
+    return fresh, merged, reachable
+
+
+def usage(
+    fabric: Fabric,
+    source: ArrayLike,
+    target: ArrayLike,
+    routing: Routing,
+    up: Bools | None = None,
+    demand: ArrayLike | None = None,
+) -> Usage:
+    """Return the total weight on every link of flows that move together, as one activity.
+
+    Parameters
+    ----------
+    fabric, source, target, routing, up
+        As in ``routes``.
+    demand : array, shape (flows,), optional
+        Weight of each flow; 1 by default.
+
+    Returns
+    -------
+    Usage
+
+    Raises
+    ------
+    InputError
+        As ``routes``.
+    """
+    start, end = _hosts(fabric, source), _hosts(fabric, target)
+    weight = np.ones(len(start)) if demand is None else np.ascontiguousarray(demand, dtype=np.float64)
+    if fabric.kind == "clos":
+        check_routing(fabric, routing)
+        alive = np.ones(fabric.links, np.bool_) if up is None else up
+        total, reachable = _clos_usage(fabric, start, end, routing, alive, weight)
+    else:
+        rows = routes(fabric, start, end, routing, up)
+        each = np.repeat(weight, np.diff(rows.indptr)) * rows.weights
+        total, reachable = np.bincount(rows.links, each, fabric.links).astype(np.float64), rows.reachable
+    links = np.flatnonzero(total)
+    return Usage(links, total[links], reachable)
+
+
+def _clos_usage(
+    fabric: Fabric, source: Ints, target: Ints, routing: Routing, up: Bools, demand: Floats
+) -> tuple[Floats, Bools]:
+    clos, shape = clos_of(fabric), fabric.shape
+    assert isinstance(shape, ClosShape)
+    if routing.policy == "spray":
+        return clos_spray_usage(clos, source, target, demand, up, shape.pods)
+    keys = flow_keys(source, target, routing.seed)
+    mode = _CLOS_MODES[routing.policy]
+    return clos_usage(clos, source, target, demand, keys, mode, up, fabric.capacity)
+
+
+def _hosts(fabric: Fabric, hosts: ArrayLike) -> Ints:
+    array: Ints = np.ascontiguousarray(hosts, dtype=np.int64)
+    if len(array) and (array.min() < 0 or array.max() >= fabric.hosts):
+        found = array.min() if array.min() < 0 else array.max()
+        raise InputError("no such host", key="hosts", found=str(found), allowed=f"0 to {fabric.hosts - 1}")
+    return array

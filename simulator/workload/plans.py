@@ -1,0 +1,178 @@
+"""How a model is spread over GPUs: tensor, context, expert, data and pipeline parallelism."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.errors import InputError
+from simulator.workload.models import Transformer
+
+Group = Literal["tp", "cp", "ep", "dp", "pp"]
+GROUPS: tuple[Group, ...] = ("tp", "cp", "ep", "dp", "pp")
+Sharding = Literal["none", "optimiser", "full"]
+Recompute = Literal["none", "selective", "full"]
+
+
+@dataclass(frozen=True)
+class ParallelPlan:
+    """A parallel plan.
+
+    Parameters
+    ----------
+    gpus : int
+        GPUs of the job.
+    tp, cp, pp, ep : int
+        Sizes of tensor-, context-, pipeline- and expert-parallel groups; expert groups lie inside the data-parallel
+        ones.
+    global_batch, micro_batch : int
+        Sequences of a step, and of one forward pass of a pipeline.
+    interleave : int
+        Model chunks on each pipeline stage (1: plain 1F1B).
+    sharding : {"none", "optimiser", "full"}
+        What data-parallel ranks share out: nothing, the optimiser state (ZeRO-1), or parameters as well (FSDP).
+    recompute : {"none", "selective", "full"}
+        Which activations are computed again in the backward pass.
+    sequence_parallel : bool
+        Whether activations between the tensor-parallel parts are split too.
+    """
+
+    gpus: int
+    tp: int = 1
+    cp: int = 1
+    pp: int = 1
+    ep: int = 1
+    global_batch: int = 1
+    micro_batch: int = 1
+    interleave: int = 1
+    sharding: Sharding = "optimiser"
+    recompute: Recompute = "none"
+    sequence_parallel: bool = True
+
+    @property
+    def dp(self) -> int:
+        """Data-parallel replicas."""
+        return self.gpus // (self.tp * self.cp * self.pp)
+
+    @property
+    def micro_batches(self) -> int:
+        """Micro-batches that a pipeline works on in a step."""
+        return self.global_batch // (self.dp * self.micro_batch)
+
+    @property
+    def bubble(self) -> float:
+        """Idle time of a pipeline divided by its busy time: (p - 1) / (v m) (Narayanan et al., SC 2021)."""
+        return (self.pp - 1) / (self.interleave * self.micro_batches)
+
+
+def check_plan(plan: ParallelPlan, model: Transformer) -> None:
+    """Raise InputError unless the plan divides GPUs, layers, heads and batch."""
+    product = plan.tp * plan.cp * plan.pp
+    rules: list[tuple[str, int, int, str]] = [
+        ("gpus", plan.gpus, product, f"a multiple of tp x cp x pp = {product}"),
+        ("tp", model.heads, plan.tp, f"a divisor of the model's {model.heads} heads"),
+        ("ep", model.experts, plan.ep, f"a divisor of the model's {model.experts} experts"),
+        ("cp", model.sequence, plan.cp, f"a divisor of the sequence of {model.sequence} tokens"),
+    ]
+    for key, whole, part, allowed in rules:
+        if whole % part:
+            raise InputError("the plan does not divide", key=key, found=str(getattr(plan, key)), allowed=allowed)
+    stages = plan.pp * plan.interleave
+    if stages > model.layers:
+        found = f"{plan.pp} stages x {plan.interleave} chunks"
+        raise InputError("the plan does not divide", key="pp", found=found, allowed=f"at most {model.layers} layers")
+    if plan.dp % plan.ep:
+        allowed = f"a divisor of the {plan.dp} data-parallel replicas"
+        raise InputError("the plan does not divide", key="ep", found=str(plan.ep), allowed=allowed)
+    if plan.global_batch % (plan.dp * plan.micro_batch):
+        allowed = f"a multiple of dp x micro_batch = {plan.dp} x {plan.micro_batch}"
+        raise InputError("the plan does not divide", key="global_batch", found=str(plan.global_batch), allowed=allowed)
+
+
+def groups(plan: ParallelPlan, kind: Group) -> NDArray[np.int64]:
+    """Return the ranks of every group of a kind, shape (groups, members).
+
+    Rank = tp + TP x (cp + CP x (dp + DP x pp)): tensor-parallel ranks are neighbours, pipeline stages far apart.
+    Gradients are summed over context- and data-parallel ranks together, so ``dp`` groups hold both.
+    """
+    ranks = np.arange(plan.gpus, dtype=np.int64).reshape(plan.pp, plan.dp, plan.cp, plan.tp)
+    match kind:
+        case "tp":
+            return ranks.reshape(-1, plan.tp)
+        case "cp":
+            return ranks.transpose(0, 1, 3, 2).reshape(-1, plan.cp)
+        case "dp":
+            return ranks.transpose(0, 3, 1, 2).reshape(-1, plan.dp * plan.cp)
+        case "pp":
+            return ranks.transpose(1, 2, 3, 0).reshape(-1, plan.pp)
+        case "ep":
+            split = ranks.reshape(plan.pp, plan.dp // plan.ep, plan.ep, plan.cp, plan.tp)
+            return split.transpose(0, 1, 3, 4, 2).reshape(-1, plan.ep)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on the fullest GPU."""
+
+    weights: float
+    gradients: float
+    optimiser: float
+    activations: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.weights + self.gradients + self.optimiser + self.activations
+
+
+def memory(model: Transformer, plan: ParallelPlan) -> Memory:
+    """Return the bytes on the fullest GPU: 2 for a weight, 4 for a gradient, 12 for the optimiser's copy and moments.
+
+    Activations of one layer for one sequence are ``s h (34 + 5 a s / h)`` bytes without recomputation, ``34 s h`` with
+    selective and ``2 s h`` with full recomputation, split over tensor-parallel ranks (24 of the 34 without sequence
+    parallelism); the first stage holds those of ``p`` micro-batches, ``1 + (p - 1) / (p v)`` times that when
+    interleaved (Korthikanti et al., arXiv 2205.05198).
+    """
+    local = parameters_per_gpu(model, plan)
+    shared = plan.dp * plan.cp
+    weights, gradients = 2.0 * local, 4.0 * local
+    if plan.sharding == "full":
+        weights, gradients = weights / shared, gradients / shared
+    optimiser = 12.0 * local / (1 if plan.sharding == "none" else shared)
+    tokens = model.sequence / plan.cp * plan.micro_batch
+    if plan.recompute == "full":
+        per_token = 2.0 * model.hidden
+    else:
+        scores = 5.0 * model.heads * model.sequence / plan.tp if plan.recompute == "none" else 0.0
+        whole = 34.0 if plan.sequence_parallel else 24.0
+        per_token = whole * model.hidden / plan.tp + (34.0 - whole) * model.hidden + scores
+    held = model.layers * (1.0 if plan.interleave == 1 else 1.0 + (plan.pp - 1) / (plan.pp * plan.interleave))
+    return Memory(weights, gradients, optimiser, per_token * tokens * (held if plan.pp > 1 else model.layers))
+
+
+def parameters_per_gpu(model: Transformer, plan: ParallelPlan) -> float:
+    """Return the parameters of the fullest pipeline stage on one tensor-parallel rank, expert groups taken apart."""
+    per_layer = model.layer_parameters - model.experts * model.expert_parameters
+    per_layer += model.experts * model.expert_parameters // plan.ep
+    layers = math.ceil(model.layers / plan.pp)
+    return (layers * per_layer + model.embedding_parameters) / plan.tp
+
+
+def check_memory(model: Transformer, plan: ParallelPlan, memory_bytes: float) -> None:
+    """Raise InputError unless the plan fits."""
+    needed = memory(model, plan)
+    if needed.total > memory_bytes:
+        parts = f"weights {needed.weights / 1e9:.0f}, gradients {needed.gradients / 1e9:.0f}"
+        parts += f", optimiser {needed.optimiser / 1e9:.0f}, activations {needed.activations / 1e9:.0f}"
+        found = f"{needed.total / 1e9:.0f} GB a GPU ({parts})"
+        raise InputError(
+            "the plan does not fit memory", key="plan", found=found, allowed=f"{memory_bytes / 1e9:.0f} GB"
+        )
+
+
+CHECKPOINT_BYTES_PER_PARAMETER = 14.0
+"""bf16 weights and the optimiser's fp32 copy and two moments (2 + 12)."""
