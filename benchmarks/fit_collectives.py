@@ -2,50 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.optimize import least_squares
 
-from simulator.network.placed import collective_times
-from simulator.network.topologies import Ports, ScaleUp, clos
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from measured_collectives import MEASURED
+
 from simulator.network.transport import Protocol, Transport, Wire
-
-DATA = Path(__file__).parent.parent / "tests" / "published" / "data"
-MIB = 2.0**20
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A measured table and the machine it was measured on."""
-
-    table: str
-    ranks: int
-    domain: int
-    scale_up: float
-    nic: float
-    time: str = "time_us_in_place"
-    busbw: str | None = None
-    fitted: int = 0  # whether even (0) or odd (1) rows are fitted
-
-    def rows(self) -> tuple[np.ndarray, np.ndarray]:
-        lines = (DATA / f"{self.table}.csv").read_text().splitlines()
-        table = list(csv.DictReader(line for line in lines if not line.startswith("#")))
-        size = np.array([float(row["bytes"]) for row in table])
-        if self.busbw is not None:
-            factor = 2.0 * (self.ranks - 1) / self.ranks
-            return size, np.array([b * factor / (float(r[self.busbw]) * 1e9) for b, r in zip(size, table, strict=True)])
-        return size, np.array([float(row[self.time]) * 1e-6 for row in table])
-
-    def modelled(self, transport: Transport, sizes: np.ndarray, algorithm: str = "auto") -> Any:
-        ports = Ports(self.nic, 0.0, min(self.domain, 8), ScaleUp(self.domain, self.scale_up))
-        fabric = clos(max(self.ranks, 2 * self.domain), 2 * self.domain, ports)
-        return collective_times(fabric, np.arange(self.ranks), "all_reduce", sizes, algorithm, transport=transport)
-
 
 ALGORITHMS = ("ring", "in_network", "hierarchical", "hierarchical_tree", "pairwise", "binomial")
 LL = Protocol("LL", False, 6.6e-6, 0.0, Wire(0.6e-6, 141.0 / 450.0), Wire(2.7e-6, 0.5))
@@ -53,9 +21,8 @@ SIMPLE = Protocol("Simple", False, 8.4e-6, 0.0, Wire(3.4e-6, 0.82), Wire(14e-6, 
 NVLS = Protocol("NVLS", True, 25e-6, 4e-6, Wire(0.0, 0.68), Wire(14e-6, 0.9))
 
 Path_ = tuple[str, ...]
-CASES: dict[str, tuple[list[Bench], tuple[Protocol, ...], dict[Path_, float]]] = {
+CASES: dict[str, tuple[tuple[Protocol, ...], dict[Path_, float]]] = {
     "nccl_hopper_nvswitch": (
-        [Bench("c01_nccl_allreduce_8xH100_1node", 8, 8, 450e9, 50e9)],
         (LL, SIMPLE, NVLS),
         {
             ("LL", "base_s"): 6.6e-6,
@@ -66,7 +33,6 @@ CASES: dict[str, tuple[list[Bench], tuple[Protocol, ...], dict[Path_, float]]] =
         },
     ),
     "nccl_a100_efa": (
-        [Bench("c02_nccl_allreduce_2xp4de_A100", 16, 8, 300e9, 6.25e9, fitted=1)],
         (
             replace(LL, scale_up=Wire(0.6e-6, 0.3), scale_out=Wire(70e-6, 0.3)),
             replace(SIMPLE, scale_up=Wire(3.4e-6, 0.76), scale_out=Wire(100e-6, 0.85), chunk_s=10e-6),
@@ -81,7 +47,6 @@ CASES: dict[str, tuple[list[Bench], tuple[Protocol, ...], dict[Path_, float]]] =
         },
     ),
     "nccl_b200_nvswitch": (
-        [Bench("c04_allreduce_8xB200_1node", 8, 8, 900e9, 50e9, time="time_us")],
         (LL, NVLS),
         {
             ("LL", "base_s"): 40e-6,
@@ -92,10 +57,6 @@ CASES: dict[str, tuple[list[Bench], tuple[Protocol, ...], dict[Path_, float]]] =
         },
     ),
     "nccl_gb200_nvl72": (
-        [
-            Bench("nccl_allreduce_72xGB200", 72, 72, 900e9, 50e9),
-            Bench("nccl_allreduce_144xGB200", 144, 72, 900e9, 50e9),
-        ],
         (LL, SIMPLE, NVLS),
         {
             ("NVLS", "base_s"): 100e-6,
@@ -121,7 +82,8 @@ def transport(name: str, protocols: tuple[Protocol, ...], values: dict[Path_, fl
 
 
 def fit(name: str) -> tuple[Transport, dict[Path_, float]]:
-    benches, protocols, start = CASES[name]
+    protocols, start = CASES[name]
+    benches = [bench for bench in MEASURED[name] if bench.fitted >= 0]
     keys = list(start)
     data = [(bench, *(column[bench.fitted :: 2] for column in bench.rows())) for bench in benches]
 
@@ -137,7 +99,7 @@ def fit(name: str) -> tuple[Transport, dict[Path_, float]]:
 
 
 def main(names: list[str]) -> None:
-    for name, (benches, _, _) in CASES.items():
+    for name, benches in MEASURED.items():
         if names and name not in names:
             continue
         fitted, values = fit(name)

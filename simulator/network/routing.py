@@ -104,7 +104,7 @@ def flow_keys(source: Ints, target: Ints, seed: int) -> Ints:
     mixed = (
         source.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         ^ (target.astype(np.uint64) + np.uint64(1)) * np.uint64(0xC2B2AE3D27D4EB4F)
-        ^ np.uint64(seed % 2**63) * np.uint64(0x165667B19E3779F9)
+        ^ np.uint64(seed * 0x165667B19E3779F9 % 2**64)  # scalars would warn where arrays wrap
     )
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)

@@ -130,6 +130,8 @@ class TrainingSection(Section):
     """Activations computed again in the backward pass."""
     sequence_parallel: bool = True
     """Whether activations between the tensor-parallel parts are split too."""
+    fused_attention: bool = True
+    """Whether the scores of attention are never stored."""
     jitter: Fraction = 0.0
     """Standard deviation of a rank's compute time relative to its mean; the slowest rank counts."""
     steps: Size | None = None

@@ -42,6 +42,7 @@ def plan_of(section: TrainingSection, gpus: int) -> ParallelPlan:
         sharding=section.sharding,
         recompute=section.recompute,
         sequence_parallel=section.sequence_parallel,
+        fused_attention=section.fused_attention,
     )
 
 

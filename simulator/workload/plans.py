@@ -39,6 +39,8 @@ class ParallelPlan:
         Which activations are computed again in the backward pass.
     sequence_parallel : bool
         Whether activations between the tensor-parallel parts are split too.
+    fused_attention : bool
+        Whether the scores of attention are never stored (FlashAttention and its kin).
     """
 
     gpus: int
@@ -52,6 +54,7 @@ class ParallelPlan:
     sharding: Sharding = "optimiser"
     recompute: Recompute = "none"
     sequence_parallel: bool = True
+    fused_attention: bool = True
 
     @property
     def dp(self) -> int:
@@ -133,7 +136,7 @@ def memory(model: Transformer, plan: ParallelPlan) -> Memory:
     """Return the bytes on the fullest GPU: 2 for a weight, 4 for a gradient, 12 for the optimiser's copy and moments.
 
     Activations of one layer for one sequence are ``s h (34 + 5 a s / h)`` bytes without recomputation, ``34 s h`` with
-    selective and ``2 s h`` with full recomputation, split over tensor-parallel ranks (24 of the 34 without sequence
+    selective recomputation or fused attention and ``2 s h`` with full recomputation, split over tensor-parallel ranks (24 of the 34 without sequence
     parallelism); the first stage holds those of ``p`` micro-batches, ``1 + (p - 1) / (p v)`` times that when
     interleaved (Korthikanti et al., arXiv 2205.05198).
     """
@@ -147,7 +150,8 @@ def memory(model: Transformer, plan: ParallelPlan) -> Memory:
     if plan.recompute == "full":
         per_token = 2.0 * model.hidden
     else:
-        scores = 5.0 * model.heads * model.sequence / plan.tp if plan.recompute == "none" else 0.0
+        stores_scores = plan.recompute == "none" and not plan.fused_attention
+        scores = 5.0 * model.heads * model.sequence / plan.tp if stores_scores else 0.0
         whole = 34.0 if plan.sequence_parallel else 24.0
         per_token = whole * model.hidden / plan.tp + (34.0 - whole) * model.hidden + scores
     held = model.layers * (1.0 if plan.interleave == 1 else 1.0 + (plan.pp - 1) / (plan.pp * plan.interleave))

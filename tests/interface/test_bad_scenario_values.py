@@ -33,7 +33,8 @@ CASES = [
     Case(
         "key_cluster",
         changed("  nodes: 16", "  nodez: 16"),
-        "s.yaml:6: cluster.nodez: unknown key; allowed: domains, fabric, node, nodes, price, spares; did you mean 'nodes'?",
+        "s.yaml:6: cluster.nodez: unknown key; allowed: domains, fabric, node, nodes, price, spares; "
+        "did you mean 'nodes'?",
     ),
     Case(
         "key_node",

@@ -271,7 +271,8 @@ CASES = [
     Case(
         "set_unknown_key",
         GOOD,
-        "--set: cluster.nodez: unknown key; allowed: domains, fabric, node, nodes, price, spares; did you mean 'nodes'?",
+        "--set: cluster.nodez: unknown key; allowed: domains, fabric, node, nodes, price, spares; "
+        "did you mean 'nodes'?",
         settings=("cluster.nodez=4",),
     ),
     Case(

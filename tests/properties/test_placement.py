@@ -24,7 +24,7 @@ def test_a_job_crosses_no_more_pods_than_it_must(free_list, nodes):
     assert free[ids].all()
     least = min(len(set(POD[list(choice)])) for choice in itertools.combinations(np.flatnonzero(free), nodes))
     assert len(set(POD[ids])) == least
-    if any((free & (LEAF == leaf)).sum() >= nodes for leaf in range(NODES // 2)):
+    if any((free & (leaf == LEAF)).sum() >= nodes for leaf in range(NODES // 2)):
         assert len(set(LEAF[ids])) == 1
 
 

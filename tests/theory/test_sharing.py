@@ -93,7 +93,9 @@ def test_nobody_is_faster_than_alone_and_the_order_of_jobs_does_not_matter(jobs,
 def test_scaling_capacity_and_bytes_together_changes_no_time(jobs, factor):
     scaled = [
         Traffic(
-            tuple(Communication(c.links, c.weights, c.flow_bytes * factor, c.cap * factor) for c in each.communications),
+            tuple(
+                Communication(c.links, c.weights, c.flow_bytes * factor, c.cap * factor) for c in each.communications
+            ),
             each.counts,
             each.other_s,
         )
