@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from simpy.events import Event, EventPriority
 
-from simulator.network.sharing import alone_times, mean_load, shared_times
+from simulator.network.sharing import alone_times, shared_times
 from simulator.workload.placed_step import PlacedStep, TrainingStep
 
 if TYPE_CHECKING:
@@ -43,18 +43,21 @@ class Member:
         The links it uses, with the routes as they are now.
     since_s : float
         Since when its present rate holds.
-    seconds : float array
-        Times of its communications at that rate.
     parts_s : dict of str to float
         Parts of its step at that rate; empty while it stands still.
+    steps : float
+        Steps made on the present routes.
+    still_since_s : float
+        When it last came to stand still.
     """
 
     run: Run
     step: TrainingStep
     placed: PlacedStep
     since_s: float
-    seconds: Floats
     parts_s: dict[str, float]
+    steps: float = 0.0
+    still_since_s: float = math.nan
 
     @property
     def stands_still(self) -> bool:
@@ -173,8 +176,6 @@ class Interconnect:
             self.network = simulation.world.network
             self.states = LinkStates(self.network)
             self.load_bytes = np.zeros(len(self.states.capacity))
-            self._load = np.zeros(len(self.states.capacity))
-            self._load_since_s = 0.0
 
     # --- jobs come and go -----------------------------------------------------------------------------------------
 
@@ -186,8 +187,7 @@ class Interconnect:
         placed = self._place(step, run)
         if run.job not in self.records:
             self.records[run.job] = StepRecord(dict(step.nominal_parts_s), dict.fromkeys(step.nominal_parts_s, 0.0))
-        seconds = alone_times(self.states.capacity, placed.traffic)
-        self._members[run.job] = Member(run, step, placed, self._sim.now, seconds, dict(step.nominal_parts_s))
+        self._members[run.job] = Member(run, step, placed, self._sim.now, dict(step.nominal_parts_s))
         self._changed.add(run.job)
         self._request_update()
 
@@ -196,6 +196,7 @@ class Interconnect:
         member = self._members.get(run.job)
         if member is not None:
             self._note(member)
+            self._unload(member)
             # Those that met it are solved again; it is still among the members when they are looked for.
             self._changed |= self._neighbours({run.job}) - {run.job}
             del self._members[run.job]
@@ -206,13 +207,14 @@ class Interconnect:
         """Book the time up to the end of the run."""
         for member in self._members.values():
             self._note(member)
-        if self._sim.world.network is not None:
-            self._book_load()
+            self._unload(member)
 
-    def _book_load(self) -> None:
-        now = self._sim.now
-        self.load_bytes += self._load * (now - self._load_since_s)
-        self._load_since_s = now
+    def _unload(self, member: Member) -> None:
+        """Book the bytes of the steps made on the present routes."""
+        traffic = member.placed.traffic
+        for each, count in zip(traffic.communications, traffic.counts, strict=True):
+            self.load_bytes[each.links] += each.weights * (each.flow_bytes * count * member.steps)
+        member.steps = 0.0
 
     def _place(self, step: TrainingStep, run: Run) -> PlacedStep:
         up = self.states.known_up
@@ -257,6 +259,8 @@ class Interconnect:
         for job, member in self._members.items():
             placed = self._place(member.step, member.run)
             if placed is not member.placed:
+                self._note(member)
+                self._unload(member)
                 self._changed |= self._neighbours({job})
                 member.placed = placed
                 self._changed.add(job)
@@ -295,18 +299,14 @@ class Interconnect:
         self._changed = set()
         members = [self._members[job] for job in jobs]
         times = self._solve(members)
-        self._book_load()
         for member, seconds in zip(members, times, strict=True):
             self._note(member)
             was_still = member.stands_still
-            member.seconds, member.parts_s = seconds, member.step.parts(member.placed, seconds)
+            member.parts_s = member.step.parts(member.placed, seconds)
             self._sim.jobs.change_rate(member.run, member.step.rate(member.parts_s))
             if member.stands_still and not was_still:
+                member.still_since_s = self._sim.now
                 self._sim.env.process(self._watch(member))
-        everybody = self._members.values()
-        self._load = mean_load(
-            len(self._load), [each.placed.traffic for each in everybody], [each.seconds for each in everybody]
-        )
 
     def _solve(self, members: list[Member]) -> list[Floats]:
         capacity = self.states.capacity
@@ -329,6 +329,7 @@ class Interconnect:
         steps = elapsed_s / sum(member.parts_s.values())
         record.stepped_s += elapsed_s
         record.steps += steps
+        member.steps += steps
         for part, seconds in member.parts_s.items():
             record.part_s[part] += seconds * steps
 
@@ -336,6 +337,6 @@ class Interconnect:
         """Interrupt a job whose standstill lasts longer than its collectives wait."""
         run, segment, began_s = member.run, member.run.segment, self._sim.now
         yield self._sim.env.timeout(self.network.stall_timeout_s)
-        if run.segment is segment and member.stands_still and member.since_s <= began_s:
+        if run.segment is segment and member.stands_still and member.still_since_s == began_s:
             self.records[run.job].timeouts += 1
             self._sim.fabric_incidents.time_out(run)

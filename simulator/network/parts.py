@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from simulator.network.contention import Floats, Ints
@@ -82,6 +84,7 @@ def _tiers(fabric: Fabric) -> list[str]:
     return [tier for tier in fabric.tiers if tier != SCALE_UP]
 
 
+@functools.lru_cache(maxsize=64)
 def _cables_of_tier(fabric: Fabric, tier: str) -> Ints:
     return np.unique(fabric.cable[fabric.tier == fabric.tiers.index(tier)])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -119,17 +119,33 @@ class CollectiveTimes:
         return self.algbw * bus_factor(self.op, self.ranks)
 
 
-def place_phase(fabric: Fabric, phase: Phase, routing: Routing, up: Bools | None = None) -> tuple[PlacedPhase, bool]:
-    """Return a phase on the links of a fabric, and whether all its flows have living paths; its ranks are hosts."""
-    used = usage(fabric, phase.source, phase.target, routing, up)
-    weights = used.weights * phase.weight
+def place_phase(fabric: Fabric, phase: Phase, routing: Routing) -> tuple[PlacedPhase, bool]:
+    """Return a phase on a healthy fabric, and whether all its flows have paths; its ranks are hosts."""
+    used = usage(fabric, phase.source, phase.target, routing)
     size = fabric.scale_up_size
     crossing = phase.source // size != phase.target // size if size > 1 else phase.source != phase.target
-    out = float(np.mean(crossing)) if len(crossing) else 0.0
-    steps_out = phase.steps * out
+    steps_out = phase.steps * (float(np.mean(crossing)) if len(crossing) else 0.0)
     path_s = _longest_path(fabric, phase, routing)
-    placed = PlacedPhase(used.links, weights, phase.share, phase.steps - steps_out, steps_out, path_s)
+    placed = PlacedPhase(
+        used.links, used.weights * phase.weight, phase.share, phase.steps - steps_out, steps_out, path_s
+    )
     return placed, bool(used.reachable.all())
+
+
+def reroute(
+    fabric: Fabric, phase: Phase, healthy: PlacedPhase, routing: Routing, up: Bools
+) -> tuple[PlacedPhase, bool]:
+    """Return a phase after links have died, and whether all its flows still have paths.
+
+    A phase that uses none of the dead links stays as it is: no flow prefers a path that is gone.
+    """
+    dead = np.flatnonzero(~up)
+    at = np.minimum(np.searchsorted(healthy.links, dead), max(len(healthy.links) - 1, 0))
+    if len(healthy.links) == 0 or not (healthy.links[at] == dead).any():
+        return healthy, True
+    used = usage(fabric, phase.source, phase.target, routing, up)
+    moved = replace(healthy, links=used.links, weights=used.weights * phase.weight)
+    return moved, bool(used.reachable.all())
 
 
 def _longest_path(fabric: Fabric, phase: Phase, routing: Routing) -> float:
@@ -165,7 +181,11 @@ def place(
     PlacedCollective, bool
         And whether all flows have living paths.
     """
-    placed = [place_phase(fabric, collectives.replicate(phase, groups), routing, up) for phase in plan.phases]
+    placed = []
+    for phase in plan.phases:
+        flows = collectives.replicate(phase, groups)
+        healthy, arrives = place_phase(fabric, flows, routing)
+        placed.append((healthy, arrives) if up is None else reroute(fabric, flows, healthy, routing, up))
     return PlacedCollective(plan, tuple(each for each, _ in placed)), all(arrives for _, arrives in placed)
 
 
@@ -240,16 +260,18 @@ def domain_size(fabric: Fabric, groups: Ints) -> int:
     changes = np.flatnonzero((domain[:, 1:] != domain[:, :-1]).any(axis=0)) + 1
     length = int(changes[0]) if len(changes) else n
     regular = n % length == 0 and (domain.reshape(len(groups), -1, length) == domain[:, ::length, np.newaxis]).all()
-    distinct = all(len(np.unique(row)) == n // length for row in domain[: 64 if regular else 0, ::length])
-    return length if regular and distinct else 1
+    if not regular:
+        return 1
+    blocks = np.sort(domain[:, ::length], axis=1)
+    return length if (blocks[:, 1:] != blocks[:, :-1]).all() else 1
 
 
-def effective_capacity(fabric: Fabric, protocol: Protocol, capacity: Floats) -> Floats:
-    """Return what links carry with a protocol, bytes/s."""
-    factor = np.full(len(fabric.tiers), protocol.scale_out.efficiency)
+def protocol_shares(fabric: Fabric, protocol: Protocol) -> Floats:
+    """Return the share of a link's capacity that a protocol makes use of, by tier."""
+    share = np.full(len(fabric.tiers), protocol.scale_out.efficiency)
     if SCALE_UP in fabric.tiers:
-        factor[fabric.tiers.index(SCALE_UP)] = protocol.scale_up.efficiency
-    return np.asarray(capacity * factor[fabric.tier], dtype=np.float64)
+        share[fabric.tiers.index(SCALE_UP)] = protocol.scale_up.efficiency
+    return share
 
 
 def collective_times(
@@ -308,7 +330,7 @@ def collective_times(
         if not arrives:
             raise InputError("no living path joins the ranks", key="ranks", found=f"{group.shape[1]} ranks")
         for protocol in transport.serving(plan.in_network):
-            carries = effective_capacity(fabric, protocol, capacity)
+            carries = capacity * protocol_shares(fabric, protocol)[fabric.tier]
             rates = [phase.rate(carries) for phase in placed.phases]
             for i, size in enumerate(message.tolist()):
                 time_s = placed.time(protocol, size, rates)

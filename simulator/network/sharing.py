@@ -199,29 +199,3 @@ def _envelope(job: Traffic, rates: Sequence[float]) -> tuple[Ints, Floats]:
     links, load = links[order], load[order]
     is_last = np.append(links[1:] != links[:-1], True)[: len(links)]
     return links[is_last], load[is_last]
-
-
-def mean_load(links: int, jobs: Sequence[Traffic], seconds: Sequence[Floats]) -> Floats:
-    """Return the mean load of every link, bytes/s.
-
-    Parameters
-    ----------
-    links : int
-        How many there are.
-    jobs : sequence of Traffic
-        What runs.
-    seconds : sequence of arrays
-        Times of the communications of each job, as ``shared_times`` gives them; a job that waits for one forever
-        loads nothing.
-
-    Returns
-    -------
-    array, shape (links,)
-    """
-    total: Floats = np.zeros(links)
-    for job, times in zip(jobs, seconds, strict=True):
-        period_s = float(np.dot(np.array(job.counts), times)) + job.other_s
-        if np.isfinite(period_s) and period_s > 0.0:
-            for each, count in zip(job.communications, job.counts, strict=True):
-                total[each.links] += each.weights * (each.flow_bytes * count / period_s)
-    return total

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from simulator.errors import InputError
 from simulator.network import sharing
-from simulator.network.collectives import Schedule
+from simulator.network.collectives import Phase, Schedule, replicate
 from simulator.network.fabric import SCALE_UP, Bools, ClosShape, Fabric, Floats, Ints
-from simulator.network.placed import PlacedCollective, domain_size, effective_capacity, place, schedules
+from simulator.network.placed import (
+    PlacedCollective,
+    PlacedPhase,
+    domain_size,
+    place,
+    place_phase,
+    protocol_shares,
+    reroute,
+    schedules,
+)
 from simulator.network.routing import Routing
 from simulator.network.transport import Protocol, Transport
 from simulator.workload.plans import Group, ParallelPlan, groups
 from simulator.workload.training import Communication, StepDemand, step_parts
 
 Choice = tuple[Schedule, Protocol]
+
+MOST_REMEMBERED = 64
+"""Placements of a step whose healthy routes are kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +60,14 @@ class PlacedStep:
         return len(self.links) > 0 and bool((self.links[at] == links).any())
 
 
+@dataclass(frozen=True, eq=False)
+class _Healthy:
+    """A step on a healthy fabric, and the flows of each phase of each communication."""
+
+    step: PlacedStep
+    flows: tuple[tuple[Phase, ...], ...]
+
+
 @dataclass(frozen=True)
 class TrainingStep:
     """A step of a training job, ready to be placed.
@@ -71,7 +91,8 @@ class TrainingStep:
     straggler: float = 1.0
     nominal: tuple[tuple[str, float], ...] = ()
     nominal_mfu: float = 0.0
-    _choices: dict[tuple[int, ...], tuple[Choice, ...]] = field(default_factory=dict, compare=False, repr=False)
+    _choices: dict[tuple[int, int], Choice] = field(default_factory=dict, compare=False, repr=False)
+    _healthy: dict[bytes, _Healthy] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def nominal_parts_s(self) -> dict[str, float]:
@@ -97,30 +118,59 @@ class TrainingStep:
         up : bool array, optional
             False for links known to be dead.
         """
+        healthy = self._healthy_step(fabric, routing, transport, nodes)
+        if up is None:
+            return healthy.step
+        collectives, activities, arrives = [], list(healthy.step.traffic.communications), True
+        at = 0
+        for each, flows, (whole, protocol) in zip(
+            self.demand.communications, healthy.flows, healthy.step.collectives, strict=True
+        ):
+            phases = []
+            for phase, old in zip(flows, whole.phases, strict=True):
+                new, reaches = reroute(fabric, phase, old, routing, up)
+                if new is not old:
+                    activities[at] = _activity(fabric, new, protocol, each.message_bytes)
+                phases.append(new)
+                arrives &= reaches
+                at += 1
+            collectives.append((PlacedCollective(whole.plan, tuple(phases)), protocol))
+        traffic = replace(healthy.step.traffic, communications=tuple(activities))
+        if traffic.communications == healthy.step.traffic.communications:
+            return healthy.step
+        return PlacedStep(traffic, tuple(collectives), arrives, _union(fabric, activities))
+
+    def _healthy_step(self, fabric: Fabric, routing: Routing, transport: Transport, nodes: Ints) -> _Healthy:
+        key = nodes.tobytes()
+        if key in self._healthy:
+            return self._healthy[key]
+        if len(self._healthy) >= MOST_REMEMBERED:
+            self._healthy.clear()
         g = fabric.gpus_per_node
         hosts = (nodes[:, np.newaxis] * g + np.arange(g)).ravel()[: self.plan.gpus]
-        members = [hosts[groups(self.plan, each.group)] for each in self.demand.communications]
-        key = tuple(domain_size(fabric, group) for group in members)
-        if key not in self._choices:
-            # Libraries tune when they are set up: the choice is made once, on a healthy fabric.
-            chosen = zip(self.demand.communications, members, strict=True)
-            self._choices[key] = tuple(_fastest(fabric, each, group, routing, transport) for each, group in chosen)
-        collectives, activities, counts, arrives = [], [], [], True
-        for each, group, (plan, protocol) in zip(self.demand.communications, members, self._choices[key], strict=True):
-            placed, reaches = place(fabric, plan, group, routing, up)
-            arrives &= reaches
-            collectives.append((placed, protocol))
-            factor = 1.0 / effective_capacity(fabric, protocol, np.ones(fabric.links))
-            for phase in placed.phases:
-                weights = phase.weights * factor[phase.links]
-                activities.append(sharing.Communication(phase.links, weights, phase.share * each.message_bytes, np.inf))
-                counts.append(each.count)
-        traffic = sharing.Traffic(tuple(activities), tuple(counts), 0.0)
-        busy_s = float(np.dot(counts, sharing.alone_times(fabric.capacity, traffic))) if counts else 0.0
+        collectives, flows, arrives = [], [], True
+        for i, each in enumerate(self.demand.communications):
+            members = hosts[groups(self.plan, each.group)]
+            tuned = (i, domain_size(fabric, members))
+            if tuned not in self._choices:
+                # Libraries tune when they are set up: the choice is made once, on a healthy fabric.
+                self._choices[tuned] = _fastest(fabric, each, members, routing, transport)
+            plan, protocol = self._choices[tuned]
+            flows.append(tuple(replicate(phase, members) for phase in plan.phases))
+            placed = [place_phase(fabric, phase, routing) for phase in flows[-1]]
+            collectives.append((PlacedCollective(plan, tuple(phase for phase, _ in placed)), protocol))
+            arrives &= all(reaches for _, reaches in placed)
+        activities, counts = [], []
+        for each, (where, protocol) in zip(self.demand.communications, collectives, strict=True):
+            activities += [_activity(fabric, phase, protocol, each.message_bytes) for phase in where.phases]
+            counts += [each.count] * len(where.phases)
+        alone = sharing.alone_times(fabric.capacity, sharing.Traffic(tuple(activities), tuple(counts), 0.0))
+        busy_s = float(np.dot(counts, alone)) if counts else 0.0
         rest_s = max(self.nominal_s - busy_s, 0.0) if np.isfinite(busy_s) else self.nominal_s
-        links = np.unique(np.concatenate([each.links for each in activities])) if activities else np.empty(0, np.int64)
         traffic = sharing.Traffic(tuple(activities), tuple(counts), rest_s)
-        return PlacedStep(traffic, tuple(collectives), arrives, links)
+        step = PlacedStep(traffic, tuple(collectives), arrives, _union(fabric, activities))
+        self._healthy[key] = _Healthy(step, tuple(flows))
+        return self._healthy[key]
 
     def parts(self, placed: PlacedStep, seconds: Floats) -> dict[str, float]:
         """Return the parts of a step when the phases of its communications last so long; empty when one never ends.
@@ -148,6 +198,19 @@ class TrainingStep:
         return min(self.nominal_s / sum(parts_s.values()), 1.0) if parts_s else 0.0
 
 
+def _activity(fabric: Fabric, phase: PlacedPhase, protocol: Protocol, message_bytes: float) -> sharing.Communication:
+    """Return a phase as an activity whose weights say how much of each wire a byte takes with this protocol."""
+    weights = phase.weights / protocol_shares(fabric, protocol)[fabric.tier[phase.links]]
+    return sharing.Communication(phase.links, weights, phase.share * message_bytes, np.inf)
+
+
+def _union(fabric: Fabric, activities: Sequence[sharing.Communication]) -> Ints:
+    used = np.zeros(fabric.links, np.bool_)
+    for each in activities:
+        used[each.links] = True
+    return np.flatnonzero(used)
+
+
 def _fastest(
     fabric: Fabric, communication: Communication, group: Ints, routing: Routing, transport: Transport
 ) -> Choice:
@@ -156,7 +219,7 @@ def _fastest(
     for plan in schedules(fabric, group, communication.op, "auto", transport):
         placed, _ = place(fabric, plan, group, routing)
         for protocol in transport.serving(plan.in_network):
-            capacity = effective_capacity(fabric, protocol, fabric.capacity)
+            capacity = fabric.capacity * protocol_shares(fabric, protocol)[fabric.tier]
             rates = [phase.rate(capacity) for phase in placed.phases]
             seconds = placed.time(protocol, communication.message_bytes, rates)
             if seconds < least_s:

@@ -136,7 +136,8 @@ def memory(model: Transformer, plan: ParallelPlan) -> Memory:
     """Return the bytes on the fullest GPU: 2 for a weight, 4 for a gradient, 12 for the optimiser's copy and moments.
 
     Activations of one layer for one sequence are ``s h (34 + 5 a s / h)`` bytes without recomputation, ``34 s h`` with
-    selective recomputation or fused attention and ``2 s h`` with full recomputation, split over tensor-parallel ranks (24 of the 34 without sequence
+    selective recomputation or fused attention and ``2 s h`` with full recomputation, split over tensor-parallel ranks
+    (24 of the 34 without sequence
     parallelism); the first stage holds those of ``p`` micro-batches, ``1 + (p - 1) / (p v)`` times that when
     interleaved (Korthikanti et al., arXiv 2205.05198).
     """

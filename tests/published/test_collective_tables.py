@@ -56,7 +56,7 @@ def test_c06_rings_give_way_to_in_network_reduction_within_a_doubling_of_2_mib()
 
 @pytest.mark.parametrize("row", published("c08_moe_alltoall_deepep"), ids=lambda row: row["topology"])
 def test_c08_all_to_all_of_experts(row):
-    per_node, nodes = (int(k) for k in (row["topology"].split()[1].split("x") + ["1"])[:2])
+    per_node, nodes = (int(k) for k in [*row["topology"].split()[1].split("x"), "1"][:2])
     up = 900e9 if row["arch"] == "SM100" else 450e9
     fabric = clos(per_node * nodes, 8 * nodes, Ports(50e9, 0.0, 8, ScaleUp(8, up)))
     size = [float(2**34)]

@@ -44,7 +44,7 @@ def test_t08_collectives_on_an_idle_switch(row):
 
 
 def built(row):
-    sizes = {key: value for key, value in (part.split("=") for part in row["parameters"].split() if "=" in part)}
+    sizes = dict(part.split("=") for part in row["parameters"].split() if "=" in part)
     match row["topology"]:
         case "fat_tree_3level":
             return fat_tree(int(sizes["k"]), PORTS)

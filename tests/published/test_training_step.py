@@ -1,4 +1,4 @@
-"""Training steps against what was published; constants fitted to some rows (see docs/training-step.md), judged on all."""
+"""Training steps against what was published; docs/training-step.md says which rows were fitted."""
 
 from __future__ import annotations
 
