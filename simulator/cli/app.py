@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from simulator.cli import check, collective, compare, importing, presets, report, run, schema
+from simulator.cli import check, collective, compare, fabric, importing, presets, report, run, schema
 from simulator.cli.guard import guarded
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ def _simulator(
 for _name, _verb in (
     ("run", run.run),
     ("collective", collective.collective),
+    ("fabric", fabric.fabric),
     ("compare", compare.compare),
     ("check", check.check),
     ("report", report.report),

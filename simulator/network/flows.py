@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from simulator.compiled import kernel
+from simulator.errors import InputError
 from simulator.network.contention import Floats, Ints, floats, rows, same_length, sift_down
 
 _TIE = 1e-10  # relative to rate or capacity; far above rounding, far below the 1e-6 promised
@@ -40,10 +41,24 @@ def _sift(heap: Ints, where: Ints, size: int, key: Floats, at: int) -> None:
 
 
 @kernel
-def _run(capacity: Floats, indptr: Ints, links: Ints, sizes: Floats, starts: Floats, order: Ints) -> Floats:
-    """Return the finish of every flow in ``order`` (ascending starts); others keep their start."""
+def _run(
+    capacity: Floats,
+    indptr: Ints,
+    links: Ints,
+    sizes: Floats,
+    starts: Floats,
+    order: Ints,
+    change_s: Floats,
+    change_link: Ints,
+    change_capacity: Floats,
+) -> Floats:
+    """Return the finish of every flow in ``order`` (ascending starts); others keep their start.
+
+    ``capacity`` is overwritten by the changes, which come in ascending order of time.
+    """
     n, m, slots = len(sizes), len(capacity), len(links)
     finish = starts.copy()
+    finish[order] = np.inf
     owner = np.empty(slots, np.int64)
     for f in range(n):
         owner[indptr[f] : indptr[f + 1]] = f
@@ -68,11 +83,15 @@ def _run(capacity: Floats, indptr: Ints, links: Ints, sizes: Floats, starts: Flo
     count = np.zeros(m, np.int64)
     level = np.zeros(m)
     link_heap = np.empty(m, np.int64)
-    arrived = 0
-    while arrived < len(order) or size > 0:
+    arrived, changed = 0, 0
+    while True:
         now = done_at[heap[0]] if size > 0 else np.inf
         if arrived < len(order):
             now = min(now, starts[order[arrived]])
+        if changed < len(change_s):
+            now = min(now, change_s[changed])
+        if now == np.inf:
+            return finish  # what is left waits for a dead link for ever
         horizon = now + 1e-14 * abs(now)  # times equal but for rounding are one event
         n_chosen = 0
         n_touched = 0
@@ -111,6 +130,27 @@ def _run(capacity: Floats, indptr: Ints, links: Ints, sizes: Floats, starts: Flo
                     chosen[n_chosen] = f
                     n_chosen += 1
                 s = after[s]
+        while changed < len(change_s) and change_s[changed] <= horizon:
+            link = change_link[changed]
+            capacity[link] = change_capacity[changed]
+            changed += 1
+            if not is_touched[link]:
+                is_touched[link] = True
+                touched[n_touched] = link
+                n_touched += 1
+                held[link] = 0.0
+                s = head[link]
+                while s >= 0:
+                    held[link] += rate[owner[s]]
+                    s = after[s]
+            s = head[link]
+            while s >= 0:
+                f = owner[s]
+                if state[f] == 0:
+                    state[f] = 1
+                    chosen[n_chosen] = f
+                    n_chosen += 1
+                s = after[s]
         while arrived < len(order) and starts[order[arrived]] <= horizon:
             f = order[arrived]
             arrived += 1
@@ -144,7 +184,9 @@ def _run(capacity: Floats, indptr: Ints, links: Ints, sizes: Floats, starts: Flo
             known = n_chosen
             for k in range(n_touched):
                 count[touched[k]] = 0
-                free[touched[k]] = max(capacity[touched[k]] - held[touched[k]], 0.0)
+                left_over = capacity[touched[k]] - held[touched[k]]
+                # A dead link gives nothing, not the rounding of what it held.
+                free[touched[k]] = max(left_over, 0.0) if capacity[touched[k]] > 0.0 else 0.0
             for k in range(n_chosen):
                 state[chosen[k]] = 1
                 for s in range(indptr[chosen[k]], indptr[chosen[k] + 1]):
@@ -218,13 +260,12 @@ def _run(capacity: Floats, indptr: Ints, links: Ints, sizes: Floats, starts: Flo
                 left[f] = max(left[f] - rate[f] * (now - last[f]), 0.0)
                 last[f] = max(now, last[f])
                 rate[f] = fresh[f]
-                done_at[f] = last[f] + left[f] / rate[f]
+                done_at[f] = last[f] + left[f] / rate[f] if rate[f] > 0.0 else np.inf
                 if where[f] < 0:
                     where[f] = size
                     heap[size] = f
                     size += 1
                 _sift(heap, where, size, done_at, where[f])
-    return finish
 
 
 def simulate_flows(
@@ -234,6 +275,7 @@ def simulate_flows(
     sizes: ArrayLike,
     starts: ArrayLike,
     latency: ArrayLike | None = None,
+    changes: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
 ) -> Floats:
     """Finish times of flows on fixed routes under max-min fair sharing.
 
@@ -247,11 +289,14 @@ def simulate_flows(
         Bytes and seconds, both 0 or more; starts in any order.
     latency : array, shape (links,), optional
         Seconds; the sum over the route is added to the finish.
+    changes : tuple of three arrays of one length, optional
+        Time (s), link and its capacity from then on (bytes/s, 0 for a dead link), in any order; of several at one
+        instant the last one counts. Flows on a dead link stand still.
 
     Returns
     -------
     array, shape (flows,)
-        Absolute finish in seconds, in input order. Size 0 or an empty route: start + latency.
+        Absolute finish in seconds, in input order; infinite for a flow that waits for a dead link for ever. Size 0 or an empty route: start + latency.
 
     Raises
     ------
@@ -266,10 +311,24 @@ def simulate_flows(
     same_length(start, n, "starts")
     order = np.argsort(start, kind="stable")
     order = order[(bytes_[order] > 0) & (np.diff(indptr)[order] > 0)]
-    finish = _run(c, indptr, links, bytes_, start, order)
+    times, where, values = _changes(changes, len(c))
+    finish = _run(c.copy(), indptr, links, bytes_, start, order, times, where, values)
     if latency is not None:
         delay = floats(latency, "latency")
         same_length(delay, len(c), "latency")
         total = np.concatenate((np.zeros(1), np.cumsum(delay[links])))
         finish += total[indptr[1:]] - total[indptr[:-1]]
     return finish
+
+
+def _changes(changes: tuple[ArrayLike, ArrayLike, ArrayLike] | None, n_links: int) -> tuple[Floats, Ints, Floats]:
+    """Return checked changes in order of time."""
+    if changes is None:
+        return np.empty(0), np.empty(0, np.int64), np.empty(0)
+    times, values = floats(changes[0], "changes.time"), floats(changes[2], "changes.capacity")
+    _, where = rows([0, np.size(changes[1])], changes[1], n_links, ("changes", "changes.link"))
+    same_length(values, len(times), "changes.capacity")
+    if len(where) != len(times):
+        raise InputError("wrong length", key="changes.link", found=str(len(where)), allowed=str(len(times)))
+    by_time = np.argsort(times, kind="stable")
+    return times[by_time], where[by_time], values[by_time]
