@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,19 +57,75 @@ def poisson(k: int, n: int, load: float) -> Arrays:
     return fat_tree(k, s, d, sizes, t)
 
 
-ROWS = [
+Row = tuple[str, Arrays, float | None, float | None, float | None]
+
+ROWS: list[Row] = [
     ("perm_k8", perm(8), None, 0.689963574563, 0.0415259833233),
     ("perm_k16", perm(16), 0.01, 6.47244919822, 0.09204905138),
     ("perm_k32", perm(32), 0.1, 53.2073463752, 0.13768412574),
     ("poi_k8_10000_0.5", poisson(8, 10_000, 0.5), 0.5, 1621.58681168, 0.355399566774),
     ("poi_k16_10000_0.5", poisson(16, 10_000, 0.5), 0.7, 261.265915762, 0.109154023649),
+    ("poi_k8_100000_0.5", poisson(8, 100_000, 0.5), 5.0, None, None),
+    ("poi_k16_100000_0.5", poisson(16, 100_000, 0.5), 20.0, None, None),
 ]
+WITH_SIMGRID = {"perm_k8": None, "perm_k32": 40.0, "poi_k8_10000_0.5": 5.0, "poi_k16_10000_0.5": 50.0}
+"""How many times as fast as SimGrid we want to be."""
+
+
+def simgrid(folder: Path) -> Path | None:
+    """Return the compiled peer, None where SimGrid or a compiler is not installed."""
+    program = folder / "flows"
+    source = Path(__file__).parent / "simgrid" / "flows.cpp"
+    try:
+        done = subprocess.run(["g++", "-O2", "-o", program, source, "-lsimgrid"], capture_output=True)
+    except FileNotFoundError:
+        return None
+    return program if done.returncode == 0 else None
+
+
+def peer(program: Path, folder: Path, work: Arrays) -> tuple[float, float, float]:
+    """Return SimGrid's seconds for the run and its check sums."""
+    capacity, indptr, links, sizes, starts = work
+    # A flow's first link names its source and its last one its target, so two hosts stand for each.
+    with (folder / "flows.txt").open("w") as file:
+        file.write(f"{int(links[indptr[1:] - 1].max()) + 1} {len(capacity)} {len(sizes)}\n")
+        for f in np.argsort(starts, kind="stable").tolist():
+            route = links[indptr[f] : indptr[f + 1]].tolist()
+            file.write(f"{route[0]} {route[-1]} {sizes[f]:.17g} {starts[f]:.17g} {len(route)} ")
+            file.write(" ".join(map(str, route)) + "\n")
+    out = subprocess.run([program, folder / "flows.txt"], capture_output=True, text=True, check=True).stdout
+    _, seconds, total, longest = next(line for line in out.splitlines() if line.startswith("RESULT")).split()
+    return float(seconds), float(total), float(longest)
+
+
+def main(names: list[str]) -> None:
+    simulate_flows(*ROWS[0][1])  # compiles
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        program = simgrid(folder)
+        if program is None:
+            print("SimGrid is not installed: its columns are left out")
+        for row, work, bar, total, longest in ROWS:
+            if names and row not in names:
+                continue
+            walls = []
+            for _ in range(3):
+                begin = time.perf_counter()
+                finish = simulate_flows(*work)
+                walls.append(time.perf_counter() - begin)
+            wall_s = float(np.median(walls))
+            line = f"{row:18} {wall_s:8.4f} s  bar {bar} s"
+            if total is not None and longest is not None:
+                error = max(abs(finish.sum() / total - 1), abs(finish.max() / longest - 1))
+                line += f"  check sums off by {error:.1e}"
+            if program is not None and row in WITH_SIMGRID:
+                seconds, theirs, _ = peer(program, folder, work)
+                wanted = WITH_SIMGRID[row]
+                line += f"  SimGrid {seconds:.2f} s, {seconds / wall_s:.0f} times as long (bar {wanted})"
+                line += f", sums differ by {abs(finish.sum() / theirs - 1):.1e}"
+            print(line, flush=True)
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB, imports included")
+
 
 if __name__ == "__main__":
-    simulate_flows(*ROWS[0][1])  # compiles
-    for name, work, bar, total, longest in ROWS:
-        begin = time.perf_counter()
-        finish = simulate_flows(*work)
-        wall_s = time.perf_counter() - begin
-        error = max(abs(finish.sum() / total - 1), abs(finish.max() / longest - 1))
-        print(f"{name:18} {wall_s:8.4f} s  bar {bar} s  check sums off by {error:.1e}", flush=True)
+    main(sys.argv[1:])
