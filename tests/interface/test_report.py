@@ -35,11 +35,13 @@ FIGURES = (
     "failure_pareto",
     "incident_anatomy",
     "ledger",
+    "links",
     "metrics",
     "occupancy",
     "published",
     "restart_phases",
     "states",
+    "steps",
 )
 
 
