@@ -296,7 +296,8 @@ def simulate_flows(
     Returns
     -------
     array, shape (flows,)
-        Absolute finish in seconds, in input order; infinite for a flow that waits for a dead link for ever. Size 0 or an empty route: start + latency.
+        Absolute finish in seconds, in input order; infinite for a flow that waits for a dead link for ever. Size 0 or
+        an empty route: start + latency.
 
     Raises
     ------
