@@ -199,3 +199,10 @@ class Fabric:
             else:
                 graph.add_edge(tail, head, capacity=capacity, latency=latency, tier=self.tiers[tier])
         return graph
+
+    def spring_positions(self) -> Floats:
+        """Return where the vertices lie when links are springs, shape (vertices, 2); for pictures of any graph."""
+        import networkx as nx
+
+        spring = nx.spring_layout(self.to_networkx().to_undirected(), seed=1)
+        return np.array([spring[vertex] for vertex in range(self.vertices)], dtype=np.float64)

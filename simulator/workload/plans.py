@@ -76,7 +76,6 @@ def check_plan(plan: ParallelPlan, model: Transformer) -> None:
     """Raise InputError unless the plan divides GPUs, layers, heads and batch."""
     product = plan.tp * plan.cp * plan.pp
     rules: list[tuple[str, int, int, str]] = [
-        ("gpus", plan.gpus, product, f"a multiple of tp x cp x pp = {product}"),
         ("tp", model.heads, plan.tp, f"a divisor of the model's {model.heads} heads"),
         ("ep", model.experts, plan.ep, f"a divisor of the model's {model.experts} experts"),
         ("cp", model.sequence, plan.cp, f"a divisor of the sequence of {model.sequence} tokens"),
@@ -84,6 +83,9 @@ def check_plan(plan: ParallelPlan, model: Transformer) -> None:
     for key, whole, part, allowed in rules:
         if whole % part:
             raise InputError("the plan does not divide", key=key, found=str(getattr(plan, key)), allowed=allowed)
+    if plan.gpus % product:
+        allowed = f"a multiple of tp x cp x pp = {product}"
+        raise InputError("the plan does not divide the GPUs of the job", found=str(plan.gpus), allowed=allowed)
     stages = plan.pp * plan.interleave
     if stages > model.layers:
         found = f"{plan.pp} stages x {plan.interleave} chunks"

@@ -17,7 +17,10 @@ bench_flows = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(bench_flows)
 
 
-@pytest.mark.parametrize("row", bench_flows.ROWS, ids=lambda row: row[0])
+KNOWN = [row for row in bench_flows.ROWS if row[3] is not None]
+
+
+@pytest.mark.parametrize("row", KNOWN, ids=lambda row: row[0])
 def test_check_sums_of_simgrid(row: tuple) -> None:
     _, work, _, total, longest = row
     finish = simulate_flows(*work)

@@ -68,10 +68,7 @@ def _positions(fabric: Fabric) -> Floats:
                     place[mine, 0] = (np.arange(len(mine)) + 0.5) / len(mine)
                     place[mine, 1] = level
         case _:
-            import networkx as nx
-
-            spring = nx.spring_layout(fabric.to_networkx().to_undirected(), seed=1)
-            place = np.array([spring[vertex] for vertex in range(fabric.vertices)])
+            place = fabric.spring_positions()
     return place
 
 

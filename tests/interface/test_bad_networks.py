@@ -1,0 +1,94 @@
+"""Wrong fabrics, collectives and parallel plans: one clear error each, exit code 2, no traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import simulator as sim
+from simulator.network.placed import collective_times
+from simulator.network.topologies import Ports, clos
+
+ROOT = Path(__file__).resolve().parents[2]
+SCENARIO = ROOT / "scenarios" / "oversubscription_placement.yaml"
+JOB = "workload.jobs.0.training"
+
+
+def command(*words: str) -> tuple[int, str]:
+    done = subprocess.run([sys.executable, "-m", "simulator", *words], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (("--fabric", "rail_400"), ("unknown fabric", "did you mean 'rail_400g'")),
+        (("--fabric", "torus_16x16x16", "--ranks", "5000"), ("5000", "at most 4096")),
+        (("--fabric", "rail_400g", "--ranks", "16", "--op", "all_redcue"), ("op", "did you mean 'all_reduce'")),
+        (("--fabric", "rail_400g", "--ranks", "16", "--algorithm", "rign"), ("algorithm", "did you mean 'ring'")),
+        (("--fabric", "rail_400g", "--ranks", "24", "--algorithm", "halving_doubling"), ("power of two", "24")),
+        (("--fabric", "rail_400g", "--ranks", "16", "--sizes", "8-16G"), ("sizes", "8:16G")),
+        (("--fabric", "rail_400g", "--ranks", "16", "--algorithm", "torus_multi_ring"), ("torus",)),
+    ],
+)
+def test_collective_command(words: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    code, text = command("collective", *words)
+    assert code == 2
+    assert text.startswith("error: ")
+    assert text.count("\n") == 1
+    for part in parts:
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"cluster.fabric.rate": "0 Gbit/s"}, ("cluster.fabric.rate", "zero")),
+        ({"cluster.fabric.topology": "fat_tree"}, ("fat_tree", "radix")),
+        ({"cluster.fabric.routing.policy": "minimal"}, ("routing", "ecmp")),
+        ({"cluster.fabric.planes": 0}, ("cluster.fabric.planes",)),
+        ({f"{JOB}.tp": 7}, (f"{JOB}.tp", "divisor")),
+        ({f"{JOB}.global_batch": 33}, (f"{JOB}.global_batch", "multiple")),
+        ({f"{JOB}.pp": 3}, ("GPUs of the job", "multiple")),
+        ({f"{JOB}.pp": 1, f"{JOB}.tp": 4}, ("does not fit memory", "80 GB")),
+        ({f"{JOB}.model": "lama3_70b"}, (f"{JOB}.model", "did you mean 'llama3_70b'")),
+        ({"workload.jobs.0.nodes": 5000}, ("larger than the machine",)),
+        ({"faults.classes.x": {"scope": "host_lnk", "rate": "1 / node-day"}}, ("did you mean 'host_link'",)),
+        (
+            {"faults.classes.x": {"scope": "host_link", "rate": "1 / node-day", "stops_job": True}},
+            ("follows from routing",),
+        ),
+        ({"faults.classes.x": {"scope": "host_link", "rate": "1 / host_link-day"}}, ("no repair mix",)),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_scenarios(changes: dict[str, Any], parts: tuple[str, ...]) -> None:
+    with pytest.raises(sim.InputError) as caught:
+        sim.load(SCENARIO, overrides=changes)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_training_without_a_fabric_is_refused(tmp_path: Path) -> None:
+    text = SCENARIO.read_text(encoding="utf-8")
+    begin, end = text.index("  fabric:"), text.index("workload:")
+    path = tmp_path / "s.yaml"
+    path.write_text(text[:begin] + "\n" + text[end : text.index("placement:")], encoding="utf-8")
+    with pytest.raises(sim.InputError, match="needs a network"):
+        sim.load(path)
+
+
+def test_ranks_that_nothing_joins_are_refused() -> None:
+    fabric = clos(16, 4, Ports(50e9))
+    up = np.ones(fabric.links, dtype=bool)
+    up[(fabric.tail == 3) | (fabric.head == 3)] = False
+    with pytest.raises(sim.InputError, match="no living path"):
+        collective_times(fabric, np.arange(16), "all_reduce", [1e6], "ring", up=up)
+    with pytest.raises(sim.InputError, match="twice"):
+        collective_times(fabric, [0, 1, 1], "all_reduce", [1e6], "ring")

@@ -1,0 +1,86 @@
+"""Fabrics from files: GraphML, node-link JSON, edge lists, topology.conf."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+import simulator as sim
+from simulator.network.facts import facts
+from simulator.network.graphs import from_networkx, host_list, read_graph
+from simulator.network.routing import Routing, routes
+from simulator.network.topologies import Ports
+
+PORTS = Ports(50e9)
+
+
+def star(rate: object = "400 Gbit/s") -> nx.Graph:
+    graph = nx.Graph()
+    for host in range(4):
+        graph.add_edge(f"h{host}", f"leaf{host // 2}", capacity=rate)
+    graph.add_edge("leaf0", "spine", capacity=25e9, latency="1 us")
+    graph.add_edge("leaf1", "spine", capacity=25e9)
+    return graph
+
+
+def test_a_graph_becomes_a_fabric_with_its_own_capacities() -> None:
+    fabric = from_networkx(star(), PORTS)
+    known = facts(fabric)
+    assert (known.hosts, known.switches, known.cables, known.diameter) == (4, 3, 6, 4)
+    assert sorted(set(fabric.capacity.tolist())) == [25e9, 50e9]
+    rows = routes(fabric, [0], [3], Routing("ecmp"))
+    assert len(rows.links) == 4
+
+
+def test_files_of_all_kinds_give_the_same_fabric(tmp_path: Path) -> None:
+    nx.write_graphml(star(50e9), tmp_path / "a.graphml")
+    (tmp_path / "b.json").write_text(json.dumps(nx.node_link_data(star(50e9), edges="links")))
+    lines = [f"{a},{b},{d['capacity']}" for a, b, d in star(50e9).edges(data=True)]
+    (tmp_path / "c.csv").write_text("source,target,capacity\n" + "\n".join(lines))
+    for name in ("a.graphml", "b.json", "c.csv"):
+        fabric = read_graph(tmp_path / name, PORTS)
+        assert facts(fabric).cables == 6
+        assert sorted(fabric.capacity.tolist()) == sorted(from_networkx(star(50e9), PORTS).capacity.tolist())
+
+
+def test_slurm_topology(tmp_path: Path) -> None:
+    path = tmp_path / "topology.conf"
+    path.write_text(
+        "# two leaves\nSwitchName=s0 Nodes=n[001-003,07]\nSwitchName=s1 Nodes=m1,m2\nSwitchName=top Switches=s[0-1]\n"
+    )
+    fabric = read_graph(path, PORTS)
+    assert (fabric.hosts, facts(fabric).switches, facts(fabric).cables) == (6, 3, 8)
+    assert list(host_list("n[001-003,07],login")) == ["n001", "n002", "n003", "n07", "login"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "parts"),
+    [
+        ("a.csv", "source,target\na,b\n", ("capacity", "line 1", "missing column")),
+        ("a.csv", "source,target,capacity,color\na,b,1,red\n", ("color", "unknown column")),
+        ("a.csv", "source,target,capacity\na,s,0\nb,s,1\n", ("without capacity",)),
+        ("a.csv", "source,target,capacity\na,s,fast\nb,s,1\n", ("bandwidth", "fast")),
+        ("a.csv", "source,target,capacity\na,s,1\nb,s,1\nc,t,1\nd,t,1\n", ("nothing joins",)),
+        ("t.conf", "SwitchName=s Nodes=a,b\nSwitchName=s Nodes=c\n", ("twice", "'s'")),
+        ("t.conf", "SwitchName=s Switches=x Nodes=a,b\n", ("no such switch", "'x'")),
+        ("t.conf", "Nodes=a,b\n", ("without SwitchName",)),
+        ("a.json", "{", ("not a node-link graph",)),
+        ("a.txt", "", ("unknown kind",)),
+    ],
+)
+def test_wrong_files_are_told_with_their_place(tmp_path: Path, name: str, text: str, parts: tuple[str, ...]) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(sim.InputError) as caught:
+        read_graph(path, PORTS)
+    shown = str(caught.value).replace(f"{path}:1:", f"{path}: line 1:")
+    for part in (name, *parts):
+        assert part in shown
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(sim.InputError, match="no such file"):
+        read_graph(tmp_path / "none.csv", PORTS)
