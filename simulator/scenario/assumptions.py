@@ -35,7 +35,14 @@ class Assumption:
 
 def assumptions_of(spec: VariantSpec) -> tuple[Assumption, ...]:
     """Return the unverified numbers that a variant uses: of presets, those it overrides left out, and of silence."""
-    return (*_of_node(spec), *_of_faults(spec), *_of_repairs(spec), *_of_reallocation(spec))
+    return (
+        *_of_node(spec),
+        *_of_network(spec),
+        *_of_training(spec),
+        *_of_faults(spec),
+        *_of_repairs(spec),
+        *_of_reallocation(spec),
+    )
 
 
 def _of_reallocation(spec: VariantSpec) -> Iterator[Assumption]:
@@ -77,6 +84,28 @@ def _of_node(spec: VariantSpec) -> Iterator[Assumption]:
     for row in presets.preset("nodes", node.name).rows():
         if row.is_assumption and row.path[0] not in ("facts", *overridden):
             yield Assumption(".".join(row.path), row.shown_value, f"preset {node.name}", row.source)
+
+
+def _unverified(kind: presets.Kind, name: str) -> Iterator[Assumption]:
+    """Name the unverified numbers of a preset."""
+    if name not in presets.names(kind):
+        return
+    for row in presets.preset(kind, name).rows():
+        if row.is_assumption:
+            yield Assumption(".".join(row.path), row.shown_value, f"preset {name}", row.source)
+
+
+def _of_network(spec: VariantSpec) -> Iterator[Assumption]:
+    if spec.cluster.fabric is not None:
+        yield from _unverified("fabrics", spec.cluster.fabric.name)
+        yield from _unverified("transports", spec.cluster.fabric.transport.name)
+
+
+def _of_training(spec: VariantSpec) -> Iterator[Assumption]:
+    for job in spec.workload.jobs:
+        if job.training is not None:
+            yield from _unverified("models", job.training.model.name)
+            yield from _unverified("efficiencies", job.training.efficiency.name)
 
 
 def _of_faults(spec: VariantSpec) -> Iterator[Assumption]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from simulator import units
 from simulator.engine.world import World
-from simulator.scenario.assembly import assemble, trace_jobs, trace_notes
+from simulator.network.facts import facts
+from simulator.scenario.assembly import assemble, trace_jobs, trace_notes, training_step
 from simulator.scenario.expectations import JobExpectation, faults_per_s, job_expectation, nodes_out
 from simulator.scenario.resolved import Scenario
 from simulator.scenario.schema import VariantSpec
@@ -70,6 +71,12 @@ def _machine(spec: VariantSpec, world: World) -> Rows:
     ]
     for kind, size in cluster.domain_sizes.items():
         rows.append((f"domain {kind}", f"{machine.population(kind)} of {size} nodes"))
+    if world.network is not None:
+        known, routing = facts(world.network.fabric), world.network.routing
+        tiers = ", ".join(f"{tier} {ratio:.3g}:1" for tier, ratio in known.oversubscription.items())
+        rows.append(("fabric", f"{world.network.fabric.name}: {known.switches:,} switches, {known.cables:,} cables"))
+        rows.append(("oversubscription", tiers or "none"))
+        rows.append(("routing", f"{routing.policy}, avoids dead links after {units.show(routing.reroute_s, 's')}"))
     if world.price_usd_per_gpu_s is not None:
         per_day = world.price_usd_per_gpu_s * machine.gpus * DAY_S
         price = units.show(world.price_usd_per_gpu_s, "USD/GPU-s")
@@ -83,8 +90,15 @@ def _jobs(spec: VariantSpec, world: World) -> Rows:
     rows = []
     for job in spec.workload.jobs[:10]:
         work = "runs to the horizon" if job.work is None else f"{units.show(job.work, 's')} of work"
+        if job.training is not None and job.training.steps is not None:
+            work = f"{job.training.steps:,} steps"
         size = f"{job.gpus} GPUs" if job.gpus is not None else f"{job.nodes} nodes"
         rows.append((job.name, f"{job.copies} x {size}, {work}, submitted at {units.show(job.submit, 's')}"))
+        step = training_step(spec, job)
+        if step is not None:
+            speed = f"{units.show(step.nominal_s, 's')} a step on an idle network, MFU {step.nominal_mfu:.1%}"
+            saved = units.show(step.demand.checkpoint_bytes, "bytes")
+            rows.append(("  trains", f"{speed}, a checkpoint of {saved}"))
     if len(spec.workload.jobs) > 10:
         rows.append(("more", f"{len(spec.workload.jobs) - 10} further entries"))
     if spec.workload.trace is not None:
@@ -115,6 +129,8 @@ def _faults(world: World) -> Rows:
         effect = " and ".join(
             text for text, holds in (("stops jobs", kind.stops_job), ("takes nodes out", kind.takes_node_out)) if holds
         )
+        if kind.is_of_fabric:
+            effect = f"leaves {kind.capacity_left:.0%} of its links"
         per_day = f"{faults_per_s(world, kind) * DAY_S:.3g}"
         rows.append((kind.name, f"{per_day} ({kind.scope}, {effect}, clock {kind.clock})"))
     if rows:
@@ -139,7 +155,7 @@ def _largest(world: World) -> Rows:
     if job is None:
         return []
     if math.isinf(job.mtti_s):
-        return [("nodes", str(job.nodes)), ("interruptions", "none: nothing stops it")]
+        return [("nodes", str(job.nodes)), ("interruptions", f"none: {_unstopped(world)}")]
     rows = [("nodes", str(job.nodes)), ("mean time between interruptions", units.show(job.mtti_s, "s"))]
     for tier in job.tiers:
         every = "never" if math.isinf(tier.interval_s) else f"every {units.show(tier.interval_s, 's')} of work"
@@ -153,6 +169,13 @@ def _ettr(job: JobExpectation) -> str:
     return f"no closed form: {job.without_ettr}" if job.without_ettr else f"{job.ettr:.4f}"
 
 
+def _unstopped(world: World) -> str:
+    """Return why no closed form counts interruptions."""
+    if any(kind.is_of_fabric for kind in world.faults):
+        return "no fault of a node stops it; what those of the fabric do follows from routing"
+    return "nothing stops it"
+
+
 def _brief(scenario: Scenario, variant: str) -> str:
     world = assemble(scenario, variant, scenario.seed, 0)
     job = _largest_job(world)
@@ -160,7 +183,7 @@ def _brief(scenario: Scenario, variant: str) -> str:
         return "no job"
     size = f"{job.nodes} nodes, {world.machine.spare_nodes} spares"
     if math.isinf(job.mtti_s):
-        return f"{size}, never interrupted"
+        return f"{size}, {_unstopped(world)}"
     return (
         f"{size}, interrupted every {units.show(job.mtti_s, 's')}, restart {units.show(job.restart_s, 's')}, "
         f"expected ETTR {_ettr(job)}"

@@ -78,7 +78,7 @@ def nodes_out(world: World) -> float:
     """
     total = 0.0
     for kind in world.faults:
-        if kind.repair is None:
+        if kind.repair is None or kind.is_of_fabric:
             continue
         nodes = world.machine.nodes / world.machine.population(kind.scope)
         visits = 1.0 / (1.0 - kind.repair.failure_probability)

@@ -102,6 +102,13 @@ class Scenario:
         used: dict[tuple[str, str], None] = {}
         for spec in self.specs.values():
             used.setdefault(("nodes", spec.cluster.node.name))
+            if spec.cluster.fabric is not None:
+                used.setdefault(("fabrics", spec.cluster.fabric.name))
+                used.setdefault(("transports", spec.cluster.fabric.transport.name))
+            for job in spec.workload.jobs:
+                if job.training is not None:
+                    used.setdefault(("models", job.training.model.name))
+                    used.setdefault(("efficiencies", job.training.efficiency.name))
             if spec.faults.mix is not None:
                 used.setdefault(("faults", spec.faults.mix.name))
             for section in fault_sections(spec.faults).values():
