@@ -51,7 +51,7 @@ PHASES = {
 }
 """Seconds of each restart phase."""
 
-STEP_PARTS = {"compute": 8.0, "tp": 1.5, "cp": 0.0, "ep": 0.0, "bubble": 1.2, "pp": 0.3, "dp": 0.4, "optimiser": 0.1}
+STEP_PARTS = {"compute": 8.0, "tp": 1.5, "cp": 0.0, "ep": 0.0, "bubble": 1.2, "pp": 0.3, "dp": 0.4, "optimiser": 0.1, "data": 0.0}
 
 
 def write_results(
@@ -221,7 +221,8 @@ def _job(shares: dict[str, float], world: pd.DataFrame) -> dict[str, Any]:
         "start_s": 0.0, "end_s": math.nan,
         "state": "running", "reason": "", "wait_s": 0.0, "attempts": 1, "interruptions": len(world),
         "productive_s": shares["productive"] * HORIZON_S, "ettr": shares["productive"], "lost_work_gpu_s": 1e9,
-        "step_s": 12.5, "step_slowdown": 1.08, "mfu": 0.4, "network_stall_s": 30.0, "network_timeouts": 1,
+        "step_s": 12.5, "step_slowdown": 1.08, "mfu": 0.4, "checkpoint_write_s": 12.0,
+        "network_stall_s": 30.0, "network_timeouts": 1,
     }  # fmt: skip
 
 

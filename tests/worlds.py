@@ -70,6 +70,7 @@ def world(machine: Machine, jobs: JobTable, profile: JobProfile, *faults: FaultC
         scheduling=Fifo(),
         placement=FirstFit(),
         network=None,
+        storage=None,
         price_usd_per_gpu_s=None,
         horizon_s=None,
         warm_up_s=0.0,

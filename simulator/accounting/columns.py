@@ -102,6 +102,7 @@ METRICS: tuple[Metric, ...] = (
         "network_stall_s", "s", "time in which jobs stood still because their traffic did not get through", "min", "s"
     ),
     Metric("network_timeouts", "", "interruptions because such a standstill lasted too long", "min", ""),
+    Metric("checkpoint_write_s", "s", "mean time of writing one checkpoint to shared storage", "min", "s"),
     Metric("wait_for_nodes_s", "s", "time in which gangs held nodes but lacked some", "min", "h"),
     Metric("wait_mean_s", "s", "mean time from submission to first start", "min", "s"),
     Metric("wait_p95_s", "s", "95th percentile of the time from submission to first start", "min", "s"),
@@ -156,6 +157,7 @@ JOBS: tuple[Column, ...] = (
     Column("step_s", "s", "mean step time while it stepped; NaN for a job without a training model", "float"),
     Column("step_slowdown", "", "that time divided by the step time on an idle network without tiers", "float"),
     Column("mfu", "", "model FLOPs of its steps divided by the peak FLOPs of its GPUs while it ran", "float"),
+    Column("checkpoint_write_s", "s", "mean time of writing one checkpoint to shared storage; NaN without", "float"),
     Column("network_stall_s", "s", "time it stood still because its traffic did not get through", "float"),
     Column("network_timeouts", "", "interruptions because such a standstill lasted too long", "int"),
 )
@@ -230,7 +232,7 @@ STEPS: tuple[Column, ...] = (
 LINKS: tuple[Column, ...] = (
     Column("variant", "", "name of the variant", "text"),
     Column("replication", "", "index of the replication", "int"),
-    Column("tier", "", "tier of the fabric, from the hosts up", "text"),
+    Column("tier", "", "tier of the fabric, from the hosts up; storage_write and storage_read", "text"),
     Column("group", "", "pod of the switch end of the links; -1 where they join no pod", "int"),
     Column("links", "", "directed links of the tier in the group", "int"),
     Column("load_mean", "", "mean load in time and over these links, divided by capacity", "float"),

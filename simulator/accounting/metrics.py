@@ -69,6 +69,7 @@ def summarise(
         "mfu": _mean_of(jobs, "mfu", trained),
         "step_slowdown": _mean_of(jobs, "step_slowdown", trained),
         "network_stall_s": float(np.nansum(jobs["network_stall_s"])),
+        "checkpoint_write_s": _mean_of(jobs, "checkpoint_write_s", ~np.isnan(jobs["checkpoint_write_s"])),
         "network_timeouts": float(jobs["network_timeouts"].sum()),
         "wait_mean_s": float(wait_s.mean()) if len(wait_s) else math.nan,
         "wait_p95_s": float(np.quantile(wait_s, 0.95)) if len(wait_s) else math.nan,

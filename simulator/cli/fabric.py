@@ -45,6 +45,15 @@ def fabric(
     if known.bisection_rate is not None:
         rows.append(("bisection bandwidth", units.show(known.bisection_rate, "bytes/s")))
     rows += [(f"oversubscription {tier}", f"{ratio:.4g}:1") for tier, ratio in known.oversubscription.items()]
+    bill = section.bill
+    if bill.switch_power is not None and bill.optic_power is not None:
+        power = known.switches * bill.switch_power + 2 * known.switch_cables * bill.optic_power
+        rows.append(("power", f"{units.show(power, 'W')}, {units.show(power / known.hosts, 'W')} a GPU, NICs left out"))
+    if bill.switch_price is not None and bill.cable_price is not None:
+        price = known.switches * bill.switch_price + known.cables * bill.cable_price
+        rows.append(
+            ("price", f"{units.show(price, 'USD')}, {units.show(price / known.hosts, 'USD')} a GPU, NICs left out")
+        )
     rows += [
         ("routing", f"{network.routing.policy}, reroute {units.show(network.routing.reroute_s, 's')}"),
         ("transport", network.transport.name),

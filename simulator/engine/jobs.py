@@ -17,7 +17,7 @@ from simulator.engine.segment import Segment
 from simulator.errors import PolicyError
 from simulator.policies.decisions import Fail, Replace, Requeue
 from simulator.policies.protocols import InterruptionView
-from simulator.workload.checkpoints import Reach
+from simulator.workload.checkpoints import CheckpointPlan, Reach
 from simulator.workload.restart import Source
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Jobs:
         run.expected_end_s = sim.now + float(sim.world.jobs.requested_s[run.job])
         sim.dispatcher.running.add(run.job, run.nodes, run.expected_end_s)
         self._enter(run, "restarting", before="idle")
+        run.loads = None
         if first:
             run.start_s = sim.now
             self._restart(run, _first_phases(run))
@@ -73,7 +74,17 @@ class Jobs:
     def _attempt(self, run: Run, version: int) -> Generator[Any, Any, None]:
         """Go through the restart phases and the work; a later version of the run makes this attempt stale."""
         sim = self._sim
-        restart_s = sum(seconds for _, seconds in run.phases)
+        transfer = run.loads
+        if transfer is not None:
+            before = [name for name, _ in run.phases].index("load")
+            yield sim.env.timeout(sum(seconds for _, seconds in run.phases[:before]))
+            if run.version != version:
+                return
+            began_s = sim.now
+            yield sim.interconnect.load(run, transfer.size_bytes)
+            loaded = ("load", sim.now - began_s + transfer.load_s)
+            run.phases = (*run.phases[:before], loaded, *run.phases[before + 1 :])
+        restart_s = sum(seconds for _, seconds in run.phases) - (sim.now - run.phases_start_s)
         if restart_s > 0:
             yield sim.env.timeout(restart_s)
         if run.version != version:
@@ -103,12 +114,12 @@ class Jobs:
         if run.version == version:
             self._complete(run)
 
-    def change_rate(self, run: Run, rate: float) -> None:
-        """Let a running job go on at another rate: useful seconds per second, 0 to 1."""
+    def change_pace(self, run: Run, rate: float, plan: CheckpointPlan) -> None:
+        """Let a running job go on at another rate (useful seconds per second, 0 to 1) and with other times of saves."""
         segment = run.segment
         assert segment is not None
-        if rate != segment.rate:
-            segment.change_rate(self._sim.now, rate)
+        if rate != segment.rate or (plan is not segment.plan and plan.tiers != segment.plan.tiers):
+            segment.change(self._sim.now, rate, plan)
             run.version += 1
             self._sim.env.process(self._finish(run, run.version))
 
@@ -147,6 +158,7 @@ class Jobs:
         if run.state == RUNNING:
             self._book_segment(run)
         elif run.state == "restarting":
+            self._sim.interconnect.dismiss(run)
             self._book_phases(run)
         elif run.state == "waiting_for_nodes":
             self._book("wait_for_nodes", self._sim.now - run.phases_start_s)
@@ -247,7 +259,11 @@ class Jobs:
     def _common_phases(self, run: Run) -> tuple[tuple[str, float], ...]:
         restart, saved = run.profile.restart, run.saved_s
         restored_s = max(saved, default=0.0)
-        load_s = run.plan.tiers[saved.index(restored_s)].load_s if restored_s > 0 else 0.0
+        load_s, run.loads = 0.0, None
+        if restored_s > 0:
+            tier = run.plan.tiers[saved.index(restored_s)]
+            # How long reading from shared storage takes shows when it is done.
+            load_s, run.loads = tier.load_s if tier.transfer is None else math.inf, tier.transfer
         return (
             ("image", restart.image_s),
             ("dependencies", restart.dependencies_s),
@@ -331,6 +347,7 @@ class Jobs:
         segment, now, ledger = run.segment, self._sim.now, self._sim.fleet.ledger
         assert segment is not None
         elapsed_s = now - segment.start_s
+        self._sim.interconnect.dismiss(run)
         useful_s, stood_s = segment.progress(now)
         productive_s = useful_s if segment.was_slow else elapsed_s - stood_s
         ledger.book(productive_s * run.gpus, RUNNING, "productive")
@@ -344,7 +361,6 @@ class Jobs:
                 run.saved_s[tier] = run.done_s + saved_s
         run.done_s += useful_s
         run.segment = None
-        self._sim.interconnect.dismiss(run)
 
     def _book_phases(self, run: Run) -> None:
         left_s = self._sim.now - run.phases_start_s

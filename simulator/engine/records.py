@@ -95,15 +95,18 @@ def _jobs(simulation: Simulation, end_s: float) -> Columns:
 
 
 def _of_steps(simulation: Simulation) -> Columns:
-    """Return the columns of the jobs that have a training model."""
+    """Return the columns of the jobs that use the fabric or the storage."""
     n = len(simulation.world.jobs)
-    columns: Columns = {name: np.full(n, math.nan) for name in ("step_s", "step_slowdown", "mfu", "network_stall_s")}
+    names = ("step_s", "step_slowdown", "mfu", "checkpoint_write_s", "network_stall_s")
+    columns: Columns = {name: np.full(n, math.nan) for name in names}
     columns["network_timeouts"] = np.zeros(n, dtype=np.int64)
     for job, record in simulation.interconnect.records.items():
         nominal_s = sum(record.nominal_s.values())
         columns["network_stall_s"][job] = record.stood_still_s
         columns["network_timeouts"][job] = record.timeouts
-        if record.stepped_s > 0:
+        if record.writes > 0:
+            columns["checkpoint_write_s"][job] = record.written_s / record.writes
+        if record.steps > 0:
             # Steps per second are what adds up in time, so the mean is harmonic.
             columns["step_s"][job] = record.stepped_s / record.steps
             columns["step_slowdown"][job] = columns["step_s"][job] / nominal_s
@@ -132,11 +135,14 @@ def _steps(simulation: Simulation) -> Columns:
 
 def _links(simulation: Simulation, end_s: float) -> Columns:
     names = ("tier", "group", "links", "load_mean", "load_max")
-    network = simulation.world.network
-    if network is None or end_s == 0.0:
-        rows: list[tuple[str, int, int, float, float]] = []
-    else:
-        rows = loads_by_tier(network.fabric, simulation.interconnect.load_bytes / end_s)
+    network, storage = simulation.world.network, simulation.world.storage
+    rows: list[tuple[str, int, int, float, float]] = []
+    load = simulation.interconnect.load_bytes / max(end_s, 1e-300)
+    if network is not None and end_s > 0.0:
+        rows += loads_by_tier(network.fabric, load[: network.fabric.links])
+    if storage is not None and end_s > 0.0:
+        shares = (load[-2:] / storage.rates).tolist()
+        rows += [(f"storage_{way}", -1, 1, s, s) for way, s in zip(("write", "read"), shares, strict=True)]
     kinds = (object, np.int64, np.int64, np.float64, np.float64)
     return {name: np.array([row[i] for row in rows], dtype=kinds[i]) for i, name in enumerate(names)}
 

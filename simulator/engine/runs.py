@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from simulator.engine.segment import Segment
 from simulator.faults.catalogue import FaultClass
 from simulator.policies.protocols import CheckpointView
-from simulator.workload.checkpoints import CheckpointPlan
+from simulator.workload.checkpoints import CheckpointPlan, Transfer
 
 if TYPE_CHECKING:
     from simulator.engine.incidents import Incident
@@ -64,6 +64,7 @@ class Run:
     segment: Segment | None = None  # while it runs
     phases: tuple[tuple[str, float], ...] = ()
     phases_start_s: float = math.nan
+    loads: Transfer | None = None  # what this restart reads from shared storage
     pending_isolations: int = 0
     source: str = "same"
     cordons: list[Incident] = field(default_factory=list)

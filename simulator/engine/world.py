@@ -19,6 +19,7 @@ from simulator.workload.checkpoints import CheckpointTier
 from simulator.workload.job import JobTable
 from simulator.workload.placed_step import TrainingStep
 from simulator.workload.restart import RestartPhases
+from simulator.workload.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class JobProfile:
         What happens after an interruption.
     step : TrainingStep or None
         What a step computes and communicates; None for work that always goes on at full rate.
+    data_rate : float
+        Training data read from storage, bytes for each second of useful work.
     """
 
     name: str
@@ -47,6 +50,7 @@ class JobProfile:
     restart: RestartPhases
     recovery: RecoveryPolicy
     step: TrainingStep | None = None
+    data_rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ class World:
         On which nodes.
     network : Network or None
         The fabric; None for a machine whose network is not modelled.
+    storage : Storage or None
+        The storage that jobs share; None where none is modelled.
     price_usd_per_gpu_s : float or None
         Price of one GPU of the machine for one second, None where no price is given.
     horizon_s : float or None
@@ -113,6 +119,7 @@ class World:
     scheduling: SchedulingPolicy
     placement: PlacementPolicy
     network: Network | None
+    storage: Storage | None
     price_usd_per_gpu_s: float | None
     horizon_s: float | None
     warm_up_s: float

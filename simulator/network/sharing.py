@@ -62,12 +62,15 @@ class Traffic:
     counts : tuple of float
         How often each happens in a period.
     other_s : float
-        Time of a period in which the job does not communicate, for its duty.
+        Time of a period besides its communications, for its duty.
+    overlaps : bool
+        Whether they go on beside the work of the period, so that ``other_s`` is all of it.
     """
 
     communications: tuple[Communication, ...]
     counts: tuple[float, ...]
     other_s: float
+    overlaps: bool = False
 
 
 def alone_times(capacity: Floats, traffic: Traffic) -> Floats:
@@ -75,7 +78,7 @@ def alone_times(capacity: Floats, traffic: Traffic) -> Floats:
     return np.array([each.seconds(each.alone_rate(capacity)) for each in traffic.communications])
 
 
-def shared_times(capacity: Floats, jobs: Sequence[Traffic]) -> list[Floats]:
+def shared_times(capacity: Floats, jobs: Sequence[Traffic], owners: Sequence[int] | None = None) -> list[Floats]:
     """Return the mean seconds of each communication of each job while all of them run.
 
     Parameters
@@ -84,6 +87,8 @@ def shared_times(capacity: Floats, jobs: Sequence[Traffic]) -> list[Floats]:
         Bytes/s; 0 for a dead link.
     jobs : sequence of Traffic
         What runs.
+    owners : sequence of int, optional
+        Traffics of one owner never go on at the same time, as a job's steps and the checkpoints that interrupt them.
 
     Returns
     -------
@@ -100,7 +105,7 @@ def shared_times(capacity: Floats, jobs: Sequence[Traffic]) -> list[Floats]:
     independent is an assumption: jobs in step could meet always or never.
     """
     alone = [alone_times(capacity, job) for job in jobs]
-    crowd = _Crowd(capacity, jobs)
+    crowd = _Crowd(capacity, jobs, np.arange(len(jobs)) if owners is None else np.asarray(owners))
     if crowd.is_empty:
         return alone
     together, met = crowd.meetings(alone)
@@ -123,15 +128,15 @@ def shared_times(capacity: Floats, jobs: Sequence[Traffic]) -> list[Floats]:
 
 def _duty(job: Traffic, seconds: Floats) -> float:
     busy_s = float(np.dot(np.array(job.counts), np.where(np.isfinite(seconds), seconds, 0.0)))
-    period_s = busy_s + job.other_s
+    period_s = max(busy_s, job.other_s) if job.overlaps else busy_s + job.other_s
     return busy_s / period_s if period_s > 0.0 else 0.0
 
 
 class _Crowd:
     """The links on which jobs hold each other back, numbered anew from 0, and who meets whom there."""
 
-    def __init__(self, capacity: Floats, jobs: Sequence[Traffic]) -> None:
-        self._jobs = jobs
+    def __init__(self, capacity: Floats, jobs: Sequence[Traffic], owners: Ints) -> None:
+        self._jobs, self._owners = jobs, owners
         self._rates = [[each.alone_rate(capacity) for each in job.communications] for job in jobs]
         envelopes = [_envelope(job, rates) for job, rates in zip(jobs, self._rates, strict=True)]
         total = np.zeros(len(capacity))
@@ -164,8 +169,9 @@ class _Crowd:
         times, met = [], []
         own = np.zeros(len(self._capacity))
         for j, job in enumerate(self._jobs):
-            row = slice(self._indptr[j], self._indptr[j + 1])
-            own[self._links[row]] = self._used_by[row]
+            mine = np.flatnonzero(self._owners == self._owners[j])
+            rows = np.concatenate([np.arange(self._indptr[k], self._indptr[k + 1]) for k in mine])
+            np.add.at(own, self._links[rows], self._used_by[rows])
             seconds, others = alone[j].copy(), []
             for a, each in enumerate(job.communications):
                 at = self._number[each.links]
@@ -175,8 +181,8 @@ class _Crowd:
                 if held.any():
                     seconds[a] = each.seconds(float(rates[held].min()))
                 users = self._users_of(shared[held])
-                others.append(users[users != j])
-            own[self._links[row]] = 0.0
+                others.append(users[self._owners[users] != self._owners[j]])
+            own[self._links[rows]] = 0.0
             times.append(seconds)
             met.append(others)
         return times, met

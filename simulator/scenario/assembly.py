@@ -11,28 +11,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.cluster.inventory import Machine, contiguous_domains
-from simulator.engine.world import JobProfile, World
+from simulator.engine.world import JobProfile, Network, World
 from simulator.network.parts import groups_of_nodes
 from simulator.policies.registry import families
 from simulator.scenario.checks import job_names, job_nodes
-from simulator.scenario.fabrics import fabric_parts, network_of
+from simulator.scenario.fabrics import fabric_parts, network_of, storage_of
 from simulator.scenario.policy_fields import build
 from simulator.scenario.quantities import merged
 from simulator.scenario.resolution import fault_classes
 from simulator.scenario.resolved import Scenario
 from simulator.scenario.schema import VariantSpec
+from simulator.scenario.schema_training import TrainingSection
 from simulator.scenario.schema_workload import (
     CheckpointSection,
+    CheckpointTierSection,
     JobSection,
     PhasesSection,
     RecoveryKeys,
     TraceSection,
 )
 from simulator.scenario.training import accelerator_of, efficiency_of, model_of, plan_of
-from simulator.workload.checkpoints import CheckpointTier
+from simulator.workload.checkpoints import CheckpointTier, Transfer
 from simulator.workload.job import JobTable
 from simulator.workload.placed_step import TrainingStep, reference
 from simulator.workload.restart import RestartPhases
+from simulator.workload.storage import Storage, Ways, idle_seconds, ways
 from simulator.workload.traces import CleaningReport, ImportReport, read_trace, to_processors
 from simulator.workload.training import demand, straggler_factor
 
@@ -83,6 +86,7 @@ def _prepared(scenario: Scenario, variant: str, stamp: tuple[int, int]) -> World
         scheduling=build("scheduling", spec.scheduling),
         placement=build("placement", spec.placement),
         network=network_of(spec.cluster),
+        storage=storage_of(spec.cluster),
         price_usd_per_gpu_s=spec.cluster.price_usd_per_gpu_s,
         horizon_s=spec.horizon,
         warm_up_s=spec.warm_up,
@@ -125,19 +129,57 @@ def _phases(section: PhasesSection) -> RestartPhases:
 
 
 def _profile(
-    name: str, checkpoint: CheckpointSection, recovery: RecoveryKeys, step: TrainingStep | None = None
+    name: str,
+    checkpoint: CheckpointSection,
+    recovery: RecoveryKeys,
+    step: TrainingStep | None,
+    found: Ways | None,
+    world: tuple[Storage | None, Network | None],
+    data_rate: float,
 ) -> JobProfile:
     return JobProfile(
         name=name,
-        tiers=tuple(
-            CheckpointTier(tier.name, tier.blocking, tier.persist, tier.load, tier.survives)
-            for tier in checkpoint.tiers
-        ),
+        tiers=tuple(_tier(tier, step, found, *world) for tier in checkpoint.tiers),
         checkpointing=tuple(build("checkpointing", tier.interval) for tier in checkpoint.tiers),
         restart=_phases(recovery.phases),
         recovery=build("recovery", recovery),
         step=step,
+        data_rate=data_rate,
     )
+
+
+def _tier(
+    section: CheckpointTierSection,
+    step: TrainingStep | None,
+    found: Ways | None,
+    storage: Storage | None,
+    network: Network | None,
+) -> CheckpointTier:
+    """Return a tier; one on shared storage has the times of an idle system."""
+    tier = CheckpointTier(section.name, section.blocking, section.persist, section.load, section.survives)
+    if section.storage is None:
+        return tier
+    assert found is not None, "checked before"
+    assert storage is not None, "checked before"
+    size = section.size
+    if size is None:
+        assert step is not None, "checked before"
+        size = step.demand.checkpoint_bytes
+    fabric = None if network is None else network.fabric
+    is_blocking = section.storage == "blocking"
+    moved = Transfer(size, is_blocking, section.blocking, section.persist, section.load)
+    load_s = section.load + idle_seconds(storage, fabric, found.read.moving(size))
+    stored = replace(tier, transfer=moved, load_s=load_s)
+    return stored.written_in(idle_seconds(storage, fabric, found.write.moving(size)))
+
+
+def _ways(spec: VariantSpec, nodes: int) -> Ways | None:
+    """Return how a job on the first nodes of the machine gets to its storage, None where there is none."""
+    storage, network = storage_of(spec.cluster), network_of(spec.cluster)
+    if storage is None:
+        return None
+    known = (None, None) if network is None else (network.fabric, network.routing)
+    return ways(storage, np.arange(nodes, dtype=np.int64), spec.cluster.node.gpus, spec.cluster.nodes, *known)
 
 
 def _trace_profile(spec: VariantSpec) -> JobProfile:
@@ -155,13 +197,17 @@ def _jobs(spec: VariantSpec) -> tuple[JobTable, tuple[JobProfile, ...]]:
         nodes = job_nodes(spec, job)
         gpus = nodes * spec.cluster.node.gpus if job.gpus is None else job.gpus
         # A job without overrides shares the profile of the others like it, so that plans are made once.
+        checkpoint = spec.checkpoint if job.checkpoint is None else job.checkpoint
         own = job.checkpoint is not None or job.recovery is not None or job.training is not None
-        step = training_step(spec, job)
+        own |= any(tier.storage is not None for tier in checkpoint.tiers)
+        step, found = training_step(spec, job), _ways(spec, nodes)
         work_s = job.work
         if step is not None and job.training is not None and job.training.steps is not None:
             work_s = job.training.steps * step.nominal_s
-        checkpoint = spec.checkpoint if job.checkpoint is None else job.checkpoint
-        profile = _profile(job.name if own else "default", checkpoint, merged(spec.recovery, job.recovery), step)
+        data_rate = 0.0 if step is None or job.training is None else _data_bytes(job.training) / step.nominal_s
+        world = (storage_of(spec.cluster), network_of(spec.cluster))
+        recovery = merged(spec.recovery, job.recovery)
+        profile = _profile(job.name if own else "default", checkpoint, recovery, step, found, world, data_rate)
         if profile not in profiles:
             profiles.append(profile)
         tables.append(
@@ -197,10 +243,19 @@ def training_step(spec: VariantSpec, job: JobSection) -> TrainingStep | None:
     asked = demand(model, plan, gpu, efficiency_of(section.efficiency))
     slowest = straggler_factor(plan.gpus, section.jitter)
     bare = TrainingStep(asked, plan, slowest)
-    nominal = reference(bare, network.fabric, network.routing, network.transport)
+    storage, found = storage_of(spec.cluster), _ways(spec, job_nodes(spec, job))
+    read_s, sample_bytes = 0.0, _data_bytes(section)
+    if sample_bytes > 0.0 and storage is not None and found is not None:
+        read_s = idle_seconds(storage, network.fabric, found.read.moving(sample_bytes))
+    nominal = reference(bare, network.fabric, network.routing, network.transport, read_s)
     step_s = sum(nominal.values())
     mfu = asked.model_flops / (gpu.peak_flops * step_s)
     return TrainingStep(asked, plan, slowest, tuple(nominal.items()), mfu)
+
+
+def _data_bytes(section: TrainingSection) -> float:
+    """Return what a step reads from storage."""
+    return 0.0 if section.sample is None else section.sample * section.global_batch
 
 
 def _sorted(tables: list[JobTable]) -> JobTable:

@@ -10,6 +10,9 @@ from simulator.scenario.presets import Evidence, shown
 from simulator.scenario.resolution import fault_sections, repair_name_of
 from simulator.scenario.schema import VariantSpec
 
+MOST_LETTERS = 100
+"""Longer values are cut: a guess about a whole section is read in the scenario."""
+
 
 @dataclass(frozen=True)
 class Assumption:
@@ -45,6 +48,12 @@ def assumptions_of(spec: VariantSpec) -> tuple[Assumption, ...]:
     )
 
 
+def _brief(value: str) -> str:
+    if len(value) <= MOST_LETTERS:
+        return value
+    return value[:MOST_LETTERS].rsplit(",", 1)[0] + ", ..."
+
+
 def _of_reallocation(spec: VariantSpec) -> Iterator[Assumption]:
     """Name every source of nodes that the variant can use and whose time nobody has given."""
     if not spec.faults.mix and not spec.faults.classes:
@@ -60,7 +69,8 @@ def _of_reallocation(spec: VariantSpec) -> Iterator[Assumption]:
 def declared_assumptions(spec: VariantSpec, document: object) -> tuple[Assumption, ...]:
     """Return the guesses the scenario's author declares, with the values that stand in the file."""
     return tuple(
-        Assumption(row.key, shown(_value_at(document, row.key)), "scenario", row.why) for row in spec.report.assumptions
+        Assumption(row.key, _brief(shown(_value_at(document, row.key))), "scenario", row.why)
+        for row in spec.report.assumptions
     )
 
 

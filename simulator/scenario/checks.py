@@ -102,6 +102,11 @@ def _machine(spec: VariantSpec) -> Iterator[Complaint]:
     if cluster.spares.count >= cluster.nodes:
         found = f"{cluster.spares.count} spares of {cluster.nodes} nodes"
         yield Complaint(("cluster", "spares", "count"), "no node is left to work", found, "fewer spares than nodes")
+    if cluster.storage is not None and cluster.storage.servers and cluster.fabric is None:
+        problem = "storage servers hang on the fabric, and there is none"
+        yield Complaint(
+            ("cluster", "storage", "servers"), problem, str(cluster.storage.servers), "0, or cluster.fabric"
+        )
     for kind in cluster.domains:
         if kind in ("node", "GPU"):
             yield Complaint(("cluster", "domains", kind), "this name is reserved", repr(kind), "rack, switch, ...")
@@ -154,7 +159,30 @@ def _jobs(spec: VariantSpec) -> Iterator[Complaint]:
             yield Complaint((*path, "submit"), "submitted after the horizon", f"{job.submit:g} s")
         if job.checkpoint is not None:
             yield from _tiers(job.checkpoint, (*path, "checkpoint"))
+        yield from _stored(spec, job, path)
     yield from _tiers(spec.checkpoint, ("checkpoint",))
+
+
+def _stored(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Complaint]:
+    """Check what a job keeps on shared storage or reads from it."""
+    own = job.checkpoint is not None
+    tiers = job.checkpoint if job.checkpoint is not None else spec.checkpoint
+    needed = "cluster: {storage: {write, read}}"
+    for position, tier in enumerate(tiers.tiers):
+        where: KeyPath = (*(path if own else ()), "checkpoint", "tiers", position)
+        if tier.storage is None:
+            if tier.size is not None:
+                yield Complaint((*where, "size"), "only tiers on storage have a size", allowed="storage: background")
+        elif spec.cluster.storage is None:
+            yield Complaint(
+                (*where, "storage"), "the cluster has no storage", allowed="cluster: {storage: {write, read}}"
+            )
+        elif tier.size is None and job.training is None:
+            problem = f"how large is a checkpoint of job {job.name!r}, which has no training model?"
+            yield Complaint(where, problem, allowed='size: "2 TB"')
+    if job.training is not None and job.training.sample is not None and spec.cluster.storage is None:
+        place = (*path, "training", "sample")
+        yield Complaint(place, "the cluster has no storage to read from", allowed=needed)
 
 
 def _training(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Complaint]:
@@ -214,7 +242,7 @@ def _tiers(section: CheckpointSection, path: KeyPath) -> Iterator[Complaint]:
         if tier.name in seen:
             yield Complaint((*path, "tiers", position, "name"), "two tiers share a name", repr(tier.name))
         seen.add(tier.name)
-        if tier.blocking == 0.0 and tier.interval.chosen() not in ("fixed", "never"):
+        if tier.blocking == 0.0 and tier.storage != "blocking" and tier.interval.chosen() not in ("fixed", "never"):
             problem = "a checkpoint that costs nothing has no optimal interval"
             allowed = 'a duration such as "10 min", or blocking above zero'
             yield Complaint((*path, "tiers", position), problem, repr(tier.interval.chosen()), allowed)

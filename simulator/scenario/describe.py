@@ -9,9 +9,11 @@ from simulator import units
 from simulator.engine.world import World
 from simulator.network.facts import facts
 from simulator.scenario.assembly import assemble, trace_jobs, trace_notes, training_step
+from simulator.scenario.checks import job_names
 from simulator.scenario.expectations import JobExpectation, faults_per_s, job_expectation, nodes_out
 from simulator.scenario.resolved import Scenario
 from simulator.scenario.schema import VariantSpec
+from simulator.scenario.schema_workload import JobSection
 
 Rows = list[tuple[str, str]]
 
@@ -77,6 +79,11 @@ def _machine(spec: VariantSpec, world: World) -> Rows:
         rows.append(("fabric", f"{world.network.fabric.name}: {known.switches:,} switches, {known.cables:,} cables"))
         rows.append(("oversubscription", tiers or "none"))
         rows.append(("routing", f"{routing.policy}, avoids dead links after {units.show(routing.reroute_s, 's')}"))
+    if world.storage is not None:
+        store = world.storage
+        write, read = (f"{units.show(rate, 'bytes')}/s" for rate in (store.write_rate, store.read_rate))
+        where = f"{store.servers} servers on the fabric" if store.servers else "a network of its own"
+        rows.append(("storage", f"writes {write}, reads {read}, {where}"))
     if world.price_usd_per_gpu_s is not None:
         per_day = world.price_usd_per_gpu_s * machine.gpus * DAY_S
         price = units.show(world.price_usd_per_gpu_s, "USD/GPU-s")
@@ -99,6 +106,12 @@ def _jobs(spec: VariantSpec, world: World) -> Rows:
             speed = f"{units.show(step.nominal_s, 's')} a step on an idle network, MFU {step.nominal_mfu:.1%}"
             saved = units.show(step.demand.checkpoint_bytes, "bytes")
             rows.append(("  trains", f"{speed}, a checkpoint of {saved}"))
+        for tier in world.profiles[world.jobs.profile[_first_row(world, job)]].tiers:
+            if tier.transfer is not None:
+                how = "training stands still" if tier.transfer.is_blocking else "in the background"
+                each_s = tier.blocking_s if tier.transfer.is_blocking else tier.persist_s
+                size = units.show(tier.transfer.size_bytes, "bytes")
+                rows.append((f"  saves to {tier.name}", f"{size} in {units.show(each_s, 's')} on idle storage, {how}"))
     if len(spec.workload.jobs) > 10:
         rows.append(("more", f"{len(spec.workload.jobs) - 10} further entries"))
     if spec.workload.trace is not None:
@@ -121,6 +134,12 @@ def _trace(spec: VariantSpec, world: World) -> Rows:
         ("submitted over", units.show(span_s, "s")),
         ("offered load", f"{busy / (span_s * world.machine.nodes):.3g} of the machine"),
     ]
+
+
+def _first_row(world: World, job: JobSection) -> int:
+    """Return the row of a job, or of the first of its copies, in the job table."""
+    row: int = world.jobs.job.tolist().index(job_names(job)[0])
+    return row
 
 
 def _faults(world: World) -> Rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from simulator.engine.world import Network
@@ -18,6 +19,7 @@ from simulator.scenario import presets
 from simulator.scenario.loading import nearest, read_document
 from simulator.scenario.schema_fabric import FabricSection, TransportSection, WireSection
 from simulator.scenario.schema_machine import ClusterSection
+from simulator.workload.storage import Storage
 
 
 def transport_of(section: TransportSection) -> Transport:
@@ -68,8 +70,8 @@ def build_fabric(section: FabricSection, gpus: int, gpus_per_node: int) -> Fabri
     InputError
         The fabric is too small, or its graph cannot be read.
     """
-    # Sections hold mappings and have no hash; routing and transport do not change the links.
-    key = (section.model_dump_json(exclude={"routing", "transport"}), gpus, gpus_per_node)
+    # Sections hold mappings and have no hash; routing, transport and bill do not change the links.
+    key = (section.model_dump_json(exclude={"routing", "transport", "bill"}), gpus, gpus_per_node)
     if key not in _built:
         if len(_built) >= _MOST_BUILT:
             _built.clear()
@@ -83,9 +85,9 @@ def _build(section: FabricSection, gpus: int, gpus_per_node: int) -> Fabric:
     ports = Ports(section.rate, section.latency, gpus_per_node, scale_up)
     fabric = _topology(section, gpus, ports)
     if fabric.hosts < gpus:
-        found, allowed = f"{gpus} GPUs", f"at most {fabric.hosts}"
+        found, allowed = f"{gpus} GPUs", f"at most {fabric.hosts}, storage servers included"
         raise InputError("the fabric has fewer ports than the machine has GPUs", found=found, allowed=allowed)
-    return fabric
+    return fabric if section.name == "inline" else replace(fabric, name=section.name)
 
 
 def _topology(section: FabricSection, gpus: int, ports: Ports) -> Fabric:
@@ -124,16 +126,25 @@ def network_of(cluster: ClusterSection) -> Network | None:
     section = cluster.fabric
     if section is None:
         return None
-    fabric = build_fabric(section, cluster.nodes * cluster.node.gpus, cluster.node.gpus)
+    fabric = build_fabric(section, cluster.fabric_gpus, cluster.node.gpus)
     routing, transport = routing_of(section, fabric), transport_of(section.transport)
     return Network(fabric, routing, transport, section.routing.stall_timeout)
+
+
+def storage_of(cluster: ClusterSection) -> Storage | None:
+    """Return the shared storage of a machine, None where none is described."""
+    section = cluster.storage
+    if section is None:
+        return None
+    node_rate = math.inf if section.node_rate is None else section.node_rate
+    return Storage(section.write, section.read, node_rate, section.servers)
 
 
 def fabric_parts(cluster: ClusterSection) -> dict[str, int]:
     """Return how many parts of each kind the machine's fabric has that can fail; empty without a fabric."""
     if cluster.fabric is None:
         return {}
-    return dict(_parts(build_fabric(cluster.fabric, cluster.nodes * cluster.node.gpus, cluster.node.gpus)))
+    return dict(_parts(build_fabric(cluster.fabric, cluster.fabric_gpus, cluster.node.gpus)))
 
 
 _parts = functools.lru_cache(maxsize=_MOST_BUILT)(part_counts)

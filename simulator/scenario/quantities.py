@@ -115,6 +115,12 @@ FlopRate = Annotated[float, PlainValidator(_reader("flop_rate", True)), WithJson
 Price = Annotated[float, PlainValidator(_reader("money_rate")), WithJsonSchema(text_schema("money_rate"))]
 """A price of GPU time, USD per GPU-second inside."""
 
+Money = Annotated[float, PlainValidator(_reader("money")), WithJsonSchema(text_schema("money"))]
+"""An amount of money, USD inside."""
+
+Power = Annotated[float, PlainValidator(_reader("power")), WithJsonSchema(text_schema("power"))]
+"""A power, watts inside."""
+
 Fraction = Annotated[float, PlainValidator(_reader("fraction")), WithJsonSchema(_FRACTION_SCHEMA)]
 """A fraction between 0 and 1."""
 

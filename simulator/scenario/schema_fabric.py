@@ -19,8 +19,10 @@ from simulator.scenario import presets
 from simulator.scenario.quantities import (
     Bandwidth,
     Fraction,
+    Money,
     Name,
     PositiveSeconds,
+    Power,
     Seconds,
     Section,
     refusal,
@@ -115,6 +117,19 @@ class TransportSection(Section):
         return {"anyOf": [{"type": "string", "enum": presets.names("transports")}, handler(schema)]}
 
 
+class BillSection(Section):
+    """What the parts of a fabric cost and draw, for its facts."""
+
+    switch_price: Money | None = None
+    """Price of a switch."""
+    cable_price: Money | None = None
+    """Price of a cable with its optics."""
+    switch_power: Power | None = None
+    """Power of a switch without optics."""
+    optic_power: Power | None = None
+    """Power of an optical module, two for each cable between switches."""
+
+
 class FabricSection(Section):
     """The network between the GPUs: a preset by name, or a mapping."""
 
@@ -156,6 +171,8 @@ class FabricSection(Section):
     """How traffic finds its way."""
     transport: TransportSection = Field(default_factory=lambda: TransportSection.model_validate("ideal"))
     """Protocols of the communication library."""
+    bill: BillSection = BillSection()
+    """Prices and powers of its parts, shown by the command fabric."""
     gpus: Count | None = None
     """GPUs, where the fabric stands alone; in a scenario the cluster has them."""
     gpus_per_node: Count = 8

@@ -79,6 +79,19 @@ class SparesSection(Section):
     """Readiness: hot (ranks run idle), warm (image and self-test done), cold (needs provisioning)."""
 
 
+class StorageSection(Section):
+    """Storage that all jobs share."""
+
+    write: Bandwidth
+    """What the whole system can write."""
+    read: Bandwidth
+    """What the whole system can read."""
+    servers: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Server nodes that hang on the fabric behind the compute nodes, with as many ports; 0: a network of its own."""
+    node_rate: Bandwidth | None = None
+    """What one node can move to or from it, each way; absent: only the fabric, or nothing, limits it."""
+
+
 class ClusterSection(Section):
     """The machine."""
 
@@ -94,6 +107,15 @@ class ClusterSection(Section):
     """Nodes kept free as replacements."""
     fabric: FabricSection | None = None
     """The network between the GPUs: a preset name such as rail_400g, or a mapping; absent: it is not modelled."""
+
+    storage: StorageSection | None = None
+    """Storage for checkpoints and training data; absent: none is modelled."""
+
+    @property
+    def fabric_gpus(self) -> int:
+        """Ports of the fabric: those of the GPUs, and those of the storage servers behind them."""
+        servers = 0 if self.storage is None else self.storage.servers
+        return (self.nodes + servers) * self.node.gpus
 
     @property
     def domain_sizes(self) -> dict[str, int]:

@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from simulator.scenario import presets
-from simulator.scenario.quantities import Fraction, Seconds, Section, refusal
+from simulator.scenario.quantities import DataSize, Fraction, Seconds, Section, refusal
 from simulator.workload.plans import Recompute, Sharding
 
 Size = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -134,5 +134,7 @@ class TrainingSection(Section):
     """Whether the scores of attention are never stored."""
     jitter: Fraction = 0.0
     """Standard deviation of a rank's compute time relative to its mean; the slowest rank counts."""
+    sample: DataSize | None = None
+    """Read from cluster.storage for each sequence, ahead of the step; absent: reading data costs nothing."""
     steps: Size | None = None
     """Steps until it is done, instead of work."""

@@ -12,6 +12,7 @@ from simulator.policies.registry import families
 from simulator.scenario.policy_fields import PolicySection, policy_section
 from simulator.scenario.quantities import (
     EXAMPLES,
+    DataSize,
     Name,
     PositiveSeconds,
     Seconds,
@@ -114,6 +115,10 @@ class CheckpointTierSection(Section):
     """Time in the background until the checkpoint can be used."""
     load: Seconds = 0.0
     """Time to load it in a restart."""
+    storage: Literal["blocking", "background"] | None = None
+    """Keep it on cluster.storage: writing adds to blocking or to persist, and reading to load, at what others leave."""
+    size: DataSize | None = None
+    """One checkpoint on cluster.storage; absent: that of the training model."""
     survives: Reach = "domain"
     """Widest failure it survives: the death of the processes, of a node, of a whole domain."""
     interval: IntervalSection = IntervalSection()

@@ -10,7 +10,7 @@ not set against the wait, so that with several tiers it is never too short.) The
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -23,6 +23,27 @@ Reach = Literal["process", "node", "domain"]
 
 _END_TOLERANCE = 1e-12
 """A checkpoint due closer to the end of the work than this fraction of it is due at the end (rounding only)."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """How the checkpoints of a tier reach a storage system that jobs share.
+
+    Parameters
+    ----------
+    size_bytes : float
+        One checkpoint of the job.
+    is_blocking : bool
+        Whether training stands still until it is written; otherwise it is written in the background.
+    blocking_s, persist_s, load_s : float
+        What these times of the tier have besides the transfer.
+    """
+
+    size_bytes: float
+    is_blocking: bool
+    blocking_s: float = 0.0
+    persist_s: float = 0.0
+    load_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +63,8 @@ class CheckpointTier:
         Time to load it in a restart.
     survives : {"process", "node", "domain"}
         Widest failure it survives: the death of the processes, of a node, of a whole domain.
+    transfer : Transfer, optional
+        For a tier on shared storage; the times above are then those on an idle system.
     """
 
     name: str
@@ -49,6 +72,15 @@ class CheckpointTier:
     persist_s: float = 0.0
     load_s: float = 0.0
     survives: Reach = "domain"
+    transfer: Transfer | None = None
+
+    def written_in(self, write_s: float) -> CheckpointTier:
+        """Return the tier when writing one checkpoint to storage takes so long."""
+        moved = self.transfer
+        assert moved is not None
+        if moved.is_blocking:
+            return replace(self, blocking_s=moved.blocking_s + write_s)
+        return replace(self, persist_s=moved.persist_s + write_s)
 
     def is_usable_after(self, reach: Reach) -> bool:
         """Return whether a failure of that reach leaves this tier's checkpoints intact."""
@@ -268,6 +300,11 @@ class CheckpointPlan:
     def wall_to_finish(self, work_s: float, rate: float = 1.0) -> float:
         """Return the wall time until ``work_s`` is done; see the function `wall_to_finish`."""
         return wall_to_finish(work_s, rate, *self._columns)
+
+    def stall_at(self, work_s: float, rate: float = 1.0) -> float:
+        """Return the time training stands still for the checkpoints that are due at this very work, seconds."""
+        beyond_s = work_s * (1.0 + 4.0 * _END_TOLERANCE)
+        return self.wall_to_finish(beyond_s, rate) - self.wall_to_finish(work_s, rate) - (beyond_s - work_s) / rate
 
     def usable_work(self, elapsed_s: float, tier: int, rate: float = 1.0) -> float:
         """Return the work a tier holds at a failure after ``elapsed_s``; see the function `usable_work`."""

@@ -172,7 +172,7 @@ class TrainingStep:
         self._healthy[key] = _Healthy(step, tuple(flows))
         return self._healthy[key]
 
-    def parts(self, placed: PlacedStep, seconds: Floats) -> dict[str, float]:
+    def parts(self, placed: PlacedStep, seconds: Floats, read_s: float = 0.0) -> dict[str, float]:
         """Return the parts of a step when the phases of its communications last so long; empty when one never ends.
 
         Parameters
@@ -181,6 +181,8 @@ class TrainingStep:
             Where it runs.
         seconds : array
             Time of the bytes of each activity of its traffic.
+        read_s : float
+            Time of reading the data of a step from storage, ahead of it.
         """
         if not placed.arrives or not np.isfinite(seconds).all():
             return {}
@@ -191,7 +193,7 @@ class TrainingStep:
             at += len(mine)
             carried_s = float(mine.max() if collective.plan.is_pipelined else mine.sum())
             times[each.group] = collective.time_of(protocol, carried_s)
-        return step_parts(self.demand, times, self.straggler)
+        return step_parts(self.demand, times, self.straggler, read_s)
 
     def rate(self, parts_s: Mapping[str, float]) -> float:
         """Return the speed of the job relative to its nominal step, at most 1; 0 when it stands still."""
@@ -230,10 +232,13 @@ def _fastest(
     return best
 
 
-def reference(step: TrainingStep, fabric: Fabric, routing: Routing, transport: Transport) -> dict[str, float]:
+def reference(
+    step: TrainingStep, fabric: Fabric, routing: Routing, transport: Transport, read_s: float = 0.0
+) -> dict[str, float]:
     """Return the parts of a step on the nodes 0, 1, ... of a healthy fabric whose upper tiers never hold anybody back.
 
     That is the step a job is measured against. Where hosts are routers themselves the fabric is taken as it is.
+    ``read_s`` is the time of reading the data of a step from storage that nobody else uses.
     """
     nodes = np.arange(-(-step.plan.gpus // fabric.gpus_per_node), dtype=np.int64)
     placed = step.place(fabric, routing, transport, nodes)
@@ -241,4 +246,4 @@ def reference(step: TrainingStep, fabric: Fabric, routing: Routing, transport: T
     if isinstance(fabric.shape, ClosShape):
         lowest = [fabric.tiers.index(tier) for tier in fabric.tiers if tier in ("host", SCALE_UP)]
         capacity = np.where(np.isin(fabric.tier, lowest), capacity, np.inf)
-    return step.parts(placed, sharing.alone_times(capacity, placed.traffic))
+    return step.parts(placed, sharing.alone_times(capacity, placed.traffic), read_s)

@@ -13,7 +13,7 @@ from simulator.network.collectives import Op
 from simulator.workload.models import Transformer
 from simulator.workload.plans import Group, ParallelPlan, parameters_per_gpu
 
-PARTS = ("compute", "tp", "cp", "ep", "bubble", "pp", "dp", "optimiser")
+PARTS = ("compute", "tp", "cp", "ep", "bubble", "pp", "dp", "optimiser", "data")
 """Parts of a step in the order in which reports stack them."""
 
 
@@ -205,7 +205,9 @@ def _communications(
     return found
 
 
-def step_parts(step: StepDemand, seconds: Mapping[Group, float], straggler: float = 1.0) -> dict[str, float]:
+def step_parts(
+    step: StepDemand, seconds: Mapping[Group, float], straggler: float = 1.0, read_s: float = 0.0
+) -> dict[str, float]:
     """Return the parts of a step when one time of each group's communication lasts so long.
 
     Parameters
@@ -216,6 +218,8 @@ def step_parts(step: StepDemand, seconds: Mapping[Group, float], straggler: floa
         Seconds of one communication of each group that has any.
     straggler : float
         How much longer the slowest rank computes than the mean.
+    read_s : float
+        Time of reading the data of a step; it is read ahead, so only what outlasts the rest of the step counts.
 
     Returns
     -------
@@ -228,6 +232,7 @@ def step_parts(step: StepDemand, seconds: Mapping[Group, float], straggler: floa
     compute_s = step.compute_s * straggler
     busy_s = compute_s + exposed["tp"] + exposed["cp"] + exposed["ep"]
     parts = {"compute": compute_s, **exposed, "bubble": busy_s * step.bubble, "optimiser": step.optimiser_s}
+    parts["data"] = max(read_s - sum(parts.values()), 0.0)
     return {part: parts[part] for part in PARTS}
 
 

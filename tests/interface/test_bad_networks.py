@@ -75,6 +75,45 @@ def test_scenarios(changes: dict[str, Any], parts: tuple[str, ...]) -> None:
         assert part in str(caught.value)
 
 
+STORED = {"name": "s", "blocking": "1 s", "storage": "background", "interval": "10 min"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"cluster.storage": None}, ("checkpoint.tiers.0.storage", "the cluster has no storage")),
+        ({"cluster.storage.write": "0 GB/s"}, ("cluster.storage.write", "a bandwidth of zero")),
+        ({"cluster.storage.read": None}, ("cluster.storage.read",)),
+        ({"cluster.storage.servers": -1}, ("cluster.storage.servers",)),
+        ({"checkpoint.tiers": [{**STORED, "storage": "behind"}]}, ("checkpoint.tiers.0.storage", "background")),
+        (
+            {"checkpoint.tiers": [{"name": "s", "blocking": "1 s", "size": "1 TB", "interval": "10 min"}]},
+            ("checkpoint.tiers.0.size", "only tiers on storage"),
+        ),
+        ({"workload.jobs.0.training": None}, ("how large is a checkpoint of job 'dense_405b'", "2 TB")),
+        ({"workload.jobs.0.training.sample": "1 mb"}, ("workload.jobs.0.training.sample", "1 mb")),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_storage(changes: dict[str, Any], parts: tuple[str, ...]) -> None:
+    with pytest.raises(sim.InputError) as caught:
+        sim.load(ROOT / "scenarios" / "checkpoint_traffic.yaml", overrides=changes)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_storage_servers_need_a_fabric_with_room(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    text = "name: s\nhorizon: 1 h\nworkload: {jobs: [{name: a, nodes: 1}]}\ncluster:\n  nodes: 4\n  node: h100_8gpu\n"
+    store = "  storage: {write: 1 GB/s, read: 1 GB/s, servers: 5}\n"
+    path.write_text(text + store, encoding="utf-8")
+    with pytest.raises(sim.InputError, match="there is none"):
+        sim.load(path)
+    path.write_text(text + store + "  fabric: {topology: hypercube, rate: 1 Gbit/s, dimension: 6}\n", encoding="utf-8")
+    with pytest.raises(sim.InputError, match=r"fewer ports.*at most 64, storage servers included"):
+        sim.load(path)
+
+
 def test_training_without_a_fabric_is_refused(tmp_path: Path) -> None:
     text = SCENARIO.read_text(encoding="utf-8")
     begin, end = text.index("  fabric:"), text.index("workload:")

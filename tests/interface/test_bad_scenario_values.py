@@ -33,7 +33,7 @@ CASES = [
     Case(
         "key_cluster",
         changed("  nodes: 16", "  nodez: 16"),
-        "s.yaml:6: cluster.nodez: unknown key; allowed: domains, fabric, node, nodes, price, spares; "
+        "s.yaml:6: cluster.nodez: unknown key; allowed: domains, fabric, node, nodes, price, spares, storage; "
         "did you mean 'nodes'?",
     ),
     Case(
@@ -69,7 +69,7 @@ CASES = [
         "key_checkpoint",
         changed("blocking: 30 s", "block: 30 s"),
         "s.yaml:26: checkpoint.tiers.0.block: unknown key; allowed: blocking, interval, load, "
-        "name, persist, survives; did you mean 'blocking'?",
+        "name, persist, size, storage, survives; did you mean 'blocking'?",
     ),
     Case(
         "key_phase",

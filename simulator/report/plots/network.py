@@ -18,6 +18,7 @@ PART_LOOK: dict[str, Look] = {
     "pp": Look("#8CBF98", "||||"),
     "dp": Look("#DE8A33"),
     "optimiser": Look("#2B2F33"),
+    "data": Look("#F2D16B", "...."),
 }
 """Fixed look of each part of a training step."""
 

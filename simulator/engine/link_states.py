@@ -1,0 +1,65 @@
+"""What the faults leave of every link of the fabric, and what routing knows of it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from simulator.engine.world import Network
+from simulator.network.fabric import Ints
+
+
+class LinkStates:
+    """The state of every link.
+
+    Parameters
+    ----------
+    network : Network
+        The fabric of the machine.
+
+    Attributes
+    ----------
+    capacity : float array, shape (links,)
+        Bytes/s that each link carries now.
+    known_up : bool array, shape (links,)
+        Links that routes may use; behind the truth by the reroute time.
+    weak : int array
+        Links that do not carry what they should, ascending.
+    """
+
+    def __init__(self, network: Network) -> None:
+        fabric = network.fabric
+        self._fabric = fabric
+        self._faults: dict[int, list[float]] = {}
+        self.capacity = fabric.capacity.copy()
+        self.known_up = np.ones(len(fabric.capacity), np.bool_)
+        self.weak: Ints = np.empty(0, np.int64)
+
+    def weaken(self, cables: Ints, left: float) -> None:
+        """Open a fault that leaves this share of the capacity of cables."""
+        for cable in cables.tolist():
+            self._faults.setdefault(cable, []).append(left)
+        self._renew(cables)
+
+    def restore(self, cables: Ints, left: float) -> None:
+        """Close a fault."""
+        for cable in cables.tolist():
+            self._faults[cable].remove(left)
+            if not self._faults[cable]:
+                del self._faults[cable]
+        self._renew(cables)
+
+    def learn(self, cables: Ints) -> bool:
+        """Let routing know the state of cables; return whether that is news."""
+        links = self._fabric.links_of_cables(cables)
+        up = self.capacity[links] > 0.0
+        news = bool((self.known_up[links] != up).any())
+        self.known_up[links] = up
+        return news
+
+    def _renew(self, cables: Ints) -> None:
+        links = self._fabric.links_of_cables(cables)
+        share = np.array([math.prod(self._faults.get(cable, ())) for cable in self._fabric.cable[links].tolist()])
+        self.capacity[links] = self._fabric.capacity[links] * share
+        self.weak = np.flatnonzero(self.capacity != self._fabric.capacity)
