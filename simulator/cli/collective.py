@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from simulator.cli.options import OutputOption
 
 
 def collective(
@@ -17,18 +20,36 @@ def collective(
     ] = None,
     sizes: Annotated[str, typer.Option("--sizes", metavar="FROM:TO", help="K, M, G are powers of 1024.")] = "8:16G",
     algorithm: Annotated[str, typer.Option("--algorithm", metavar="NAME", help="ring, tree names, or auto.")] = "auto",
+    measured: Annotated[
+        Path | None,
+        typer.Option("--measured", metavar="LOG", help="Output of nccl-tests to compare with.", show_default=False),
+    ] = None,
+    output: OutputOption = None,
 ) -> None:
-    """Print time, algorithm and bus bandwidth of a collective on an otherwise idle fabric."""
+    """Print time, algorithm and bus bandwidth of a collective on an otherwise idle fabric, as nccl-tests does."""
     from simulator.experiments.collectives import collective as table
+    from simulator.experiments.nccl_logs import HEADER, read_nccl_log, row
 
-    rows = table(fabric, op, ranks, sizes, algorithm)
+    log = None if measured is None else read_nccl_log(measured)
+    rows = table(fabric, op, ranks, sizes if log is None else log["bytes"].to_numpy(), algorithm)
     facts = rows.attrs
-    print(
-        f"# {op}, {facts['ranks']} ranks of {facts['hosts']} on {facts['fabric']}, routing {facts['routing']}, ", end=""
-    )
-    print(f"transport {facts['transport']}")
+    where = f"{facts['hosts']} on {facts['fabric']}, routing {facts['routing']}, transport {facts['transport']}"
+    print(f"# {op}, {facts['ranks']} ranks of {where}")
     print("# one rank is one GPU; sizes as nccl-tests counts them; busbw is ring-equivalent, not a link's rate")
-    print(f"{'size':>14} {'time':>12} {'algbw':>10} {'busbw':>10}  algorithm (protocol)")
-    print(f"{'(B)':>14} {'(us)':>12} {'(GB/s)':>10} {'(GB/s)':>10}")
-    for size, time_s, algbw, busbw, name, protocol in rows.to_numpy().tolist():
-        print(f"{size:14.0f} {time_s * 1e6:12.2f} {algbw / 1e9:10.2f} {busbw / 1e9:10.2f}  {name} ({protocol})")
+    for place, line in enumerate(HEADER.splitlines()):
+        print(line + ("" if log is None else ("  measured   error", "      (us)        ")[place]))
+    for k, (size, time_s, algbw, busbw, name, protocol) in enumerate(rows.to_numpy().tolist()):
+        beside = ""
+        if log is not None:
+            real_s = float(log["time_s"].iloc[k])
+            beside = f" {real_s * 1e6:9.2f} {time_s / real_s - 1.0:+7.1%}"
+        print(f"{row(op, facts['ranks'], size, time_s, algbw, busbw)}{beside}  # {name} ({protocol})")
+    print(f"# Avg bus bandwidth    : {rows['busbw'].mean() / 1e9:.4f}")
+    if output is not None:
+        from simulator.experiments.store import write_atomically
+        from simulator.report.plots.collectives import busbw_picture
+
+        picture = output / f"{op}_{facts['fabric']}_{facts['ranks']}.png"
+        output.mkdir(parents=True, exist_ok=True)
+        write_atomically(picture, busbw_picture(rows, log).png())
+        print(f"# Picture: {picture}")

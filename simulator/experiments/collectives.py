@@ -67,6 +67,7 @@ def collective(
         }
     )
     table.attrs = {
+        "op": op,
         "ranks": n,
         "hosts": network.fabric.hosts,
         "fabric": network.fabric.name,

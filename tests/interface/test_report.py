@@ -42,6 +42,7 @@ FIGURES = (
     "restart_phases",
     "states",
     "steps",
+    "slowdown",
 )
 
 

@@ -6,7 +6,7 @@ from simulator.report.plots.common import Missing, Plot
 from simulator.report.plots.incidents import anatomy_plot, phases_plot
 from simulator.report.plots.ledger import ledger_plot
 from simulator.report.plots.metrics import StudyTables, answer_plot, overview_plot, plot_metric
-from simulator.report.plots.network import links_plot, steps_plot
+from simulator.report.plots.network import links_plot, slowdown_plot, steps_plot
 from simulator.report.plots.pareto import pareto_plot
 from simulator.report.plots.published import published_plot
 from simulator.report.plots.states import occupancy_plot, states_plot
@@ -21,6 +21,7 @@ _PLOTS = (
     anatomy_plot,
     phases_plot,
     steps_plot,
+    slowdown_plot,
     links_plot,
     states_plot,
     occupancy_plot,

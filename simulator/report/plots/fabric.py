@@ -220,9 +220,7 @@ def _draw_corner(axes: Axes, shape: TorusShape | HypercubeShape) -> str:
     corner = tuple(min(length, _MOST_LENGTH) for length in shape.dims)
     _draw_links(axes, torus(corner, ports))
     size, whole = (" x ".join(map(str, dims)) for dims in (corner, shape.dims))
-    return (
-        f"A corner of {size} GPUs, also routers, of {whole}. Links round the edge are left out."
-    )
+    return f"A corner of {size} GPUs, also routers, of {whole}. Links round the edge are left out."
 
 
 def _box(left: float, bottom: float, width: float, height: float) -> Rectangle:

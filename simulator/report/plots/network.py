@@ -7,7 +7,7 @@ import numpy as np
 from simulator.report.numbers import plain
 from simulator.report.plots.common import ROW_INCHES, Missing, Plot, count_of, label_end, name_rows, stacked_rows
 from simulator.report.results import Results
-from simulator.report.style import Look, PaperFigure, clean_value_axis, footnote, paper
+from simulator.report.style import FAINT, Look, PaperFigure, clean_value_axis, footnote, paper, variant_looks
 
 PART_LOOK: dict[str, Look] = {
     "compute": Look("#1F5A7A"),
@@ -59,6 +59,43 @@ def steps_plot(results: Results) -> Plot | Missing:
         "exposed communication by group (tensor, context, expert, pipeline and data parallel), pipeline bubble and "
         "optimiser. The last bar is the step on an idle network without oversubscription.",
         f"Stacked bars of the parts of a training step by variant. Step times: {words}.",
+        figure,
+    )
+
+
+def slowdown_plot(results: Results) -> Plot | Missing:
+    """Return how much slower than alone every training job steps, one row of dots for each variant."""
+    name, heading = "slowdown", "How much slower jobs step where they are placed"
+    table = results.table("jobs", ["job", "gpus", "step_slowdown"])
+    table = table[table["step_slowdown"].notna()] if not table.empty else table
+    if table.empty:
+        return Missing(name, heading, "no job has a training model")
+    first = table[table["replication"] == table["replication"].min()]
+    variants = [variant for variant in results.variants if variant in set(first["variant"])]
+    looks = variant_looks(variants)
+    with paper():
+        figure = PaperFigure(1.1 + ROW_INCHES * len(variants))
+        axes = figure.subplots()
+        for row, variant in enumerate(variants):
+            mine = first[first["variant"] == variant]
+            area = 18.0 + 90.0 * (mine["gpus"] / first["gpus"].max()).to_numpy()
+            place = row + np.linspace(-0.18, 0.18, len(mine)) if len(mine) > 1 else np.array([row])
+            axes.scatter(mine["step_slowdown"], place, s=area, color=looks[variant].colour, alpha=0.75, linewidths=0)
+        axes.axvline(1.0, color=FAINT, linewidth=0.8)
+        name_rows(axes, variants)
+        axes.set_xlabel("Step time divided by that on an idle network without tiers")
+        clean_value_axis(axes)
+        footnote(figure, "A dot for each training job, its area by its GPUs; one replication.")
+    groups = first.groupby("variant")["step_slowdown"]
+    words = "; ".join(
+        f"{plain(v)} {groups.get_group(v).min():.3g} to {groups.get_group(v).max():.3g}" for v in variants
+    )
+    return Plot(
+        name,
+        heading,
+        "Mean step time of each training job divided by its step time on an idle network without oversubscription; "
+        "larger dots are jobs with more GPUs, one replication.",
+        f"Dots of the slowdown of every training job by variant: {words}.",
         figure,
     )
 
