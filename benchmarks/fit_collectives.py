@@ -12,6 +12,7 @@ from scipy.optimize import least_squares
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from measured_collectives import MEASURED
+from tables import published
 
 from simulator.network.transport import Protocol, Transport, Wire
 
@@ -98,7 +99,26 @@ def fit(name: str) -> tuple[Transport, dict[Path_, float]]:
     return transport(name, protocols, values), values
 
 
+def shares() -> dict[str, float]:
+    """Return the share of the wire that tables of one size give: c06 for rings, c08 for the all-to-all of experts."""
+    ring = next(float(r["busbw_nvls_off_GBps"]) for r in published("c06_nvls_vs_ring_h200") if r["gpus"] == "8")
+    near, far = [], []
+    for r in published("c08_moe_alltoall_deepep"):
+        both = [float(r["dispatch_GBps"]), float(r["combine_GBps"])]
+        nodes = int(r["topology"].rpartition("x")[2]) if "x" in r["topology"] else 1
+        near += [rate * 7 / 8 / 900 for rate in both if nodes == 1]
+        far += [rate * (nodes - 1) / nodes / 50 for rate in both if nodes > 1]
+    return {
+        "nccl_hopper_nvswitch Simple.scale_up": ring / 450,
+        "deepep Simple.scale_up": float(np.exp(np.log(near).mean())),
+        "deepep Simple.scale_out": float(np.exp(np.log(far).mean())),
+    }
+
+
 def main(names: list[str]) -> None:
+    if not names:
+        for key, share in shares().items():
+            print(f"{key} {share:.3f}")
     for name, benches in MEASURED.items():
         if names and name not in names:
             continue

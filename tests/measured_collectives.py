@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from tables import published
 
-from simulator.network.placed import collective_times
+from simulator.network.collectives import Op
+from simulator.network.placed import CollectiveTimes, collective_times
 from simulator.network.topologies import Ports, ScaleUp, clos
 from simulator.network.transport import Transport
+from simulator.scenario.fabrics import transport_of
+from simulator.scenario.schema_fabric import TransportSection
 
 
 @dataclass(frozen=True)
@@ -53,3 +56,96 @@ MEASURED: dict[str, list[Bench]] = {
     ],
 }
 """Tables by the preset whose constants are fitted to half of their rows; ``fitted=-1``: to none of them."""
+
+
+# --- bandwidths of one size: c06 and c08 -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A measured bandwidth and the collective that the model puts beside it.
+
+    Parameters
+    ----------
+    label : str
+        The row.
+    measured_gbps, modelled_gbps : float
+        GB/s.
+    fitted : bool
+        Whether a constant of the preset comes from this row.
+    how : str
+        Algorithm and protocol of the model.
+    """
+
+    label: str
+    measured_gbps: float
+    modelled_gbps: float
+    fitted: bool
+    how: str
+
+
+C06_NOTES: list[tuple[str, Op, str, float]] = [
+    ("all-reduce, NVLS", "all_reduce", "auto", 480.0),
+    ("all-reduce, ring", "all_reduce", "ring", 367.2),
+    ("all-gather", "all_gather", "auto", 361.4),
+    ("reduce-scatter", "reduce_scatter", "auto", 362.9),
+    ("copy of a pair, one way", "send_recv", "auto", 396.4),
+]
+"""Bandwidths in the head of table c06, GB/s: 16 GiB on 8 H200, a pair for the copy."""
+
+
+def named_transport(name: str) -> Transport:
+    return transport_of(TransportSection.model_validate(name))
+
+
+def hopper(ranks: int, op: Op, sizes: Any, algorithm: str = "auto") -> CollectiveTimes:
+    fabric = clos(8, 8, Ports(50e9, 0.0, 8, ScaleUp(8, 450e9)))
+    transport = named_transport("nccl_hopper_nvswitch")
+    return collective_times(fabric, np.arange(ranks), op, sizes, algorithm, transport=transport)
+
+
+def _rate(label: str, measured_gbps: float, times: CollectiveTimes, bandwidth: Any, fitted: bool = False) -> Rate:
+    return Rate(label, measured_gbps, bandwidth[0] / 1e9, fitted, f"{times.algorithm[0]}, {times.protocol[0]}")
+
+
+def c06() -> list[Rate]:
+    """Return the bus bandwidth of an 8 GiB all-reduce, as NCCL picks and with NVLS switched off."""
+    found = []
+    for r in published("c06_nvls_vs_ring_h200"):
+        ranks = int(r["gpus"])
+        picked, off = (hopper(ranks, "all_reduce", [8.0 * 2**30], algorithm) for algorithm in ("auto", "ring"))
+        found.append(_rate(f"{ranks} GPUs, {r['algorithm_picked']}", float(r["busbw_GBps"]), picked, picked.busbw))
+        label, measured = f"{ranks} GPUs, NVLS off", float(r["busbw_nvls_off_GBps"])
+        found.append(_rate(label, measured, off, off.busbw, ranks == 8))
+    return found
+
+
+def c06_notes() -> list[Rate]:
+    found = []
+    for label, op, algorithm, measured in C06_NOTES:
+        times = hopper(2 if op == "send_recv" else 8, op, [16.0 * 2**30], algorithm)
+        found.append(_rate(label, measured, times, times.busbw))
+    return found
+
+
+def c06_switch_bytes() -> float:
+    """Return the size from which the model prefers NVLS on 8 GPUs, to a hundredth of a doubling."""
+    sizes = 2.0 ** np.arange(16.0, 34.0, 0.01)
+    protocols = hopper(8, "all_reduce", sizes).protocol
+    assert sorted(protocols, key=lambda name: name == "NVLS") == protocols  # once NVLS, always NVLS
+    return float(sizes[protocols.index("NVLS")])
+
+
+def c08() -> list[Rate]:
+    """Return the bandwidth of the all-to-all of experts (message bytes over time), large messages."""
+    found = []
+    for r in published("c08_moe_alltoall_deepep"):
+        per_node, nodes = (int(k) for k in [*r["topology"].split()[1].split("x"), "1"][:2])
+        ranks, up = per_node * nodes, 900e9 if r["arch"] == "SM100" else 450e9
+        fabric = clos(ranks, 8 * nodes, Ports(50e9, 0.0, 8, ScaleUp(8, up)))
+        transport = named_transport("deepep")
+        times = collective_times(fabric, np.arange(ranks), "all_to_all", [2.0**34], transport=transport)
+        for way in ("dispatch", "combine"):
+            label = f"{r['arch']}, {r['topology']}, {way}"
+            found.append(_rate(label, float(r[f"{way}_GBps"]), times, times.algbw, fitted=True))
+    return found
