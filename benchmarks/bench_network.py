@@ -11,8 +11,15 @@ import numpy as np
 from simulator.network.collectives import hierarchical, replicate
 from simulator.network.placed import PlacedCollective, collective_times, place, reroute
 from simulator.network.routing import Routing
-from simulator.network.sharing import Communication, Traffic, shared_times
+from simulator.network.sharing import Communication, Traffic, alone_times, shared_times
 from simulator.network.topologies import Ports, ScaleUp, clos, fat_tree
+from simulator.scenario.fabrics import transport_of
+from simulator.scenario.schema_fabric import TransportSection
+from simulator.scenario.schema_training import EfficiencySection, ModelSection, TrainingSection
+from simulator.scenario.training import efficiency_of, model_of
+from simulator.workload.placed_step import TrainingStep, reference
+from simulator.workload.plans import ParallelPlan
+from simulator.workload.training import Accelerator, demand
 
 PORTS = Ports(50e9, 1e-6, 8, ScaleUp(8, 450e9, 1e-6))
 
@@ -60,6 +67,28 @@ def sharing() -> Callable[[], object]:
     return solve
 
 
+def megatron_1t() -> tuple[Callable[[], object], Callable[[], object]]:
+    """A step of the 1T model on 3,072 A100: from the model and the plan, and again for a job in its place."""
+    model = model_of(TrainingSection.model_construct(model=ModelSection.model_validate("gpt_1t")))
+    efficiency = efficiency_of(EfficiencySection.model_validate("a100_bf16_megatron"))
+    transport = transport_of(TransportSection.model_validate("nccl_hopper_nvswitch"))
+    fabric = clos(3072, 64, Ports(25e9, 0.6e-6, 8, ScaleUp(8, 300e9)), layout="rail")
+    plan = ParallelPlan(3072, tp=8, pp=64, global_batch=3072, recompute="full", sharding="none")
+    a100 = Accelerator(312e12, 80e9, 2.0e12)
+
+    def ready() -> TrainingStep:
+        return TrainingStep(demand(model, plan, a100, efficiency), plan)
+
+    placed = ready()
+    nodes = np.arange(384)
+
+    def again() -> object:
+        where = placed.place(fabric, Routing("spray"), transport, nodes)
+        return placed.parts(where, alone_times(fabric.capacity, where.traffic))
+
+    return lambda: reference(ready(), fabric, Routing("spray"), transport), again
+
+
 def main() -> None:
     tree = fat_tree(16, Ports(50e9))
     ring = np.arange(1024)
@@ -68,6 +97,7 @@ def main() -> None:
         fabric = clos(131072, 64, PORTS, leaves_per_pod=64, layout="rail")
         return collective_times(fabric, np.arange(131072), "all_reduce", [1e9], "hierarchical")
 
+    fresh, again = megatron_1t()
     eight = clos(8192, 64, PORTS, layout="rail")
     rows: list[tuple[str, Callable[[], object], float]] = [
         (
@@ -87,6 +117,8 @@ def main() -> None:
         ),
         ("16,384-GPU all-reduce and 8 jobs after a dead link", sharing(), 50e-3),
         ("131,072-GPU all-reduce from nothing", large, 2.0),
+        ("step of Megatron 1T on 3,072 A100, placed", again, 1e-3),
+        ("the same from model and plan, placement included", fresh, 0.68),
         ("65,536-host fat-tree", lambda: fat_tree(64, PORTS), 2.0),
     ]
     for name, work, bar in rows:
