@@ -86,10 +86,10 @@ def check_plan(plan: ParallelPlan, model: Transformer) -> None:
     if plan.gpus % product:
         allowed = f"a multiple of tp x cp x pp = {product}"
         raise InputError("the plan does not divide the GPUs of the job", found=str(plan.gpus), allowed=allowed)
-    stages = plan.pp * plan.interleave
-    if stages > model.layers:
-        found = f"{plan.pp} stages x {plan.interleave} chunks"
-        raise InputError("the plan does not divide", key="pp", found=found, allowed=f"at most {model.layers} layers")
+    stages, parts = plan.pp * plan.interleave, model.layers + 2
+    if stages > parts:
+        found, allowed = f"{plan.pp} stages x {plan.interleave} chunks", f"at most {parts}: layers, embedding and loss"
+        raise InputError("the plan does not divide", key="pp", found=found, allowed=allowed)
     if plan.dp % plan.ep:
         allowed = f"a divisor of the {plan.dp} data-parallel replicas"
         raise InputError("the plan does not divide", key="ep", found=str(plan.ep), allowed=allowed)
@@ -139,19 +139,16 @@ def memory(model: Transformer, plan: ParallelPlan) -> Memory:
 
     Activations of one layer for one sequence are ``s h (34 + 5 a s / h)`` bytes without recomputation, ``34 s h`` with
     selective recomputation or fused attention and ``2 s h`` with full recomputation, split over tensor-parallel ranks
-    (24 of the 34 without sequence
-    parallelism); the first stage holds those of ``p`` micro-batches, ``1 + (p - 1) / (p v)`` times that when
-    interleaved (Korthikanti et al., arXiv 2205.05198).
+    (without sequence parallelism only 24 of the 34, and nothing of the 2). The first stage holds those of ``p``
+    micro-batches, ``1 + (p - 1) / (p v)`` times that when interleaved (Korthikanti et al., arXiv 2205.05198).
     """
     local = parameters_per_gpu(model, plan)
-    shared = plan.dp * plan.cp
-    weights, gradients = 2.0 * local, 4.0 * local
-    if plan.sharding == "full":
-        weights, gradients = weights / shared, gradients / shared
-    optimiser = 12.0 * local / (1 if plan.sharding == "none" else shared)
+    shared = local if plan.sharding == "none" else shared_parameters_per_gpu(model, plan)
+    weights, gradients = (2.0 * shared, 4.0 * shared) if plan.sharding == "full" else (2.0 * local, 4.0 * local)
+    optimiser = 12.0 * shared
     tokens = model.sequence / plan.cp * plan.micro_batch
     if plan.recompute == "full":
-        per_token = 2.0 * model.hidden
+        per_token = 2.0 * model.hidden / (plan.tp if plan.sequence_parallel else 1)
     else:
         stores_scores = plan.recompute == "none" and not plan.fused_attention
         scores = 5.0 * model.heads * model.sequence / plan.tp if stores_scores else 0.0
@@ -163,10 +160,36 @@ def memory(model: Transformer, plan: ParallelPlan) -> Memory:
 
 def parameters_per_gpu(model: Transformer, plan: ParallelPlan) -> float:
     """Return the parameters of the fullest pipeline stage on one tensor-parallel rank, expert groups taken apart."""
-    per_layer = model.layer_parameters - model.experts * model.expert_parameters
-    per_layer += model.experts * model.expert_parameters // plan.ep
+    return sum(_dense_and_experts(model, plan))
+
+
+def shared_parameters_per_gpu(model: Transformer, plan: ParallelPlan) -> float:
+    """Return what is left of them on a GPU when the ranks that hold the same ones share them out.
+
+    Data- and context-parallel ranks all hold the same dense parameters, but only one in ``ep`` of them holds an expert.
+    """
+    dense, experts = _dense_and_experts(model, plan)
+    return (dense + experts * plan.ep) / (plan.dp * plan.cp)
+
+
+def reduced_parameters_per_gpu(model: Transformer, plan: ParallelPlan) -> float:
+    """Return the parameters whose gradients cost as much to sum over all data-parallel ranks as those of the plan.
+
+    Gradients of an expert are summed over the ``m`` of ``n`` ranks that hold it, which moves ``(m - 1) / m`` of their
+    bytes through a port instead of ``(n - 1) / n``.
+    """
+    dense, experts = _dense_and_experts(model, plan)
+    n = plan.dp * plan.cp
+    m = n // plan.ep
+    return dense + experts * ((m - 1) / m) / ((n - 1) / n) if n > 1 else dense + experts
+
+
+def _dense_and_experts(model: Transformer, plan: ParallelPlan) -> tuple[float, float]:
+    """Return the parameters of the fullest stage on one tensor-parallel rank: all but experts, and its experts."""
     layers = math.ceil(model.layers / plan.pp)
-    return (layers * per_layer + model.embedding_parameters) / plan.tp
+    experts = model.experts * model.expert_parameters if model.experts > 1 else 0
+    dense = model.layer_parameters - experts
+    return (layers * dense + model.embedding_parameters) / plan.tp, layers * experts / plan.ep / plan.tp
 
 
 def check_memory(model: Transformer, plan: ParallelPlan, memory_bytes: float) -> None:

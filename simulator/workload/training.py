@@ -11,7 +11,13 @@ import numpy as np
 
 from simulator.network.collectives import Op
 from simulator.workload.models import Transformer
-from simulator.workload.plans import Group, ParallelPlan, parameters_per_gpu
+from simulator.workload.plans import (
+    Group,
+    ParallelPlan,
+    parameters_per_gpu,
+    reduced_parameters_per_gpu,
+    shared_parameters_per_gpu,
+)
 
 PARTS = ("compute", "tp", "cp", "ep", "bubble", "pp", "dp", "optimiser", "data")
 """Parts of a step in the order in which reports stack them."""
@@ -161,9 +167,8 @@ def demand(
     layers, m = model.layers / plan.pp, plan.micro_batches
     logits_s = 3.0 * tokens * model.logit_flops / plan.tp / rate / plan.pp
     compute_s = m * (layers * (3.0 * forward_s + again_s) + logits_s)
-    optimiser_bytes = 26.0 * parameters_per_gpu(model, plan)
-    if plan.sharding != "none":
-        optimiser_bytes /= plan.dp * plan.cp
+    whole = plan.sharding == "none"
+    optimiser_bytes = 26.0 * (parameters_per_gpu(model, plan) if whole else shared_parameters_per_gpu(model, plan))
     step_tokens = plan.global_batch * model.sequence
     return StepDemand(
         compute_s,
@@ -196,7 +201,7 @@ def _communications(
         # In steady state transfers hide behind compute; filling and draining the pipeline does not.
         found.append(Communication("pp", "send_recv", activation / plan.tp, 2.0 * (plan.pp - 1) * plan.interleave))
     if plan.dp * plan.cp > 1:
-        weights = 2.0 * parameters_per_gpu(model, plan)
+        weights = 2.0 * reduced_parameters_per_gpu(model, plan)
         hidden_s = efficiency.overlap * compute_s
         if plan.sharding == "full":
             found.append(Communication("dp", "all_gather", weights, 3.0 * plan.micro_batches, hidden_s=hidden_s))
