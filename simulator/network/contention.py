@@ -114,8 +114,10 @@ def floats(values: ArrayLike, key: str, *, positive: bool = False, infinite: boo
     return array
 
 
-def rows(indptr: ArrayLike, links: ArrayLike, n_links: int, names: tuple[str, str]) -> tuple[Ints, Ints]:
-    """Return a checked CSR pair (row pointers, link of each entry) as int64 arrays, or raise InputError."""
+def rows(
+    indptr: ArrayLike, links: ArrayLike, n_links: int, names: tuple[str, str], thing: str = "link"
+) -> tuple[Ints, Ints]:
+    """Return a checked CSR pair (row pointers, link or other thing of each entry) as int64, or raise InputError."""
     arrays: list[Ints] = []
     for values, key in zip((indptr, links), names, strict=True):
         array = np.asarray(values)
@@ -128,7 +130,7 @@ def rows(indptr: ArrayLike, links: ArrayLike, n_links: int, names: tuple[str, st
     wrong = (entries < 0) | (entries >= n_links)
     if wrong.any():
         raise InputError(
-            "no such link", key=names[1], found=str(entries[np.argmax(wrong)]), allowed=f"0 to {n_links - 1}"
+            f"no such {thing}", key=names[1], found=str(entries[np.argmax(wrong)]), allowed=f"0 to {n_links - 1}"
         )
     return pointer, entries
 

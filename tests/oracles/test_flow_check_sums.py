@@ -17,12 +17,13 @@ bench_flows = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(bench_flows)
 
 
-KNOWN = [row for row in bench_flows.ROWS if row[3] is not None]
+KNOWN = [row for row in bench_flows.ROWS if row[4] is not None]
 
 
 @pytest.mark.parametrize("row", KNOWN, ids=lambda row: row[0])
 def test_check_sums_of_simgrid(row: tuple) -> None:
-    _, work, _, total, longest = row
-    finish = simulate_flows(*work)
-    assert finish.sum() == pytest.approx(total, rel=1e-6)
+    _, make, _, total, longest = row
+    finish = simulate_flows(*make())
     assert finish.max() == pytest.approx(longest, rel=1e-6)
+    if total is not None:
+        assert finish.sum() == pytest.approx(total, rel=1e-6)
