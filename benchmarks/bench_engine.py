@@ -78,7 +78,8 @@ def workload_w(n: int) -> World:
     )
     trace = JobProfile("trace", (), (), RestartPhases(), ReplaceNodes())
     machine = Machine(1000, 1, "flat")
-    return World(machine, (), None, jobs, (trace,), Easy(), FirstFit(), None, None, 0.0, None, 1, 0)
+    quiet = {"network": None, "storage": None, "price_usd_per_gpu_s": None, "horizon_s": None, "sample_every_s": None}
+    return World(machine, (), None, jobs, (trace,), Easy(), FirstFit(), warm_up_s=0.0, seed=1, replication=0, **quiet)
 
 
 def main() -> None:
