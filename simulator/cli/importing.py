@@ -9,7 +9,9 @@ import typer
 
 
 def import_trace(
-    format: Annotated[str, typer.Argument(metavar="FORMAT", help="swf, philly or table.")],
+    format: Annotated[
+        str, typer.Argument(metavar="FORMAT", help="swf, slurm, helios, philly, acme, alibaba or table.")
+    ],
     file: Annotated[str, typer.Argument(metavar="FILE", help="Trace as published; may be gzipped.")],
     output: Annotated[
         Path,
@@ -17,10 +19,10 @@ def import_trace(
     ],
 ) -> None:
     """Read a job trace and write it as the common job table that scenarios replay."""
-    from simulator.workload.traces import read_trace, write_table
+    from simulator.workload.traces import origin_of, read_trace, write_table
 
     table, account = read_trace(format, file)
-    write_table(table, str(output))
+    write_table(table, str(output), origin_of(account.header))
     for line in account.describe():
         print(line)
     print(f"{len(table):,} jobs written to {output}")

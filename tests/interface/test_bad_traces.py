@@ -128,14 +128,14 @@ CASES = [
         "swf",
         "1 0 5 100\n2 0 5 100\n",
         "trace:1: fields: wrong number of fields (2 of 2 rows broken, at most 1.00% may be);"
-        " found 4; allowed: 18 fields",
+        " found 4 fields; allowed: 18 fields",
     ),
     Case(
         "a CSV read as SWF",
         "swf",
         GOOD_PHILLY,
         "trace:1: fields: wrong number of fields (2 of 2 rows broken, at most 1.00% may be);"
-        " found 1; allowed: 18 fields",
+        " found 1 fields; allowed: 18 fields",
     ),
     Case(
         "text in a number",
@@ -216,7 +216,7 @@ CASES = [
         "swf",
         GOOD_SWF + GOOD_SWF,
         "trace:2: job number (field 1): job appears twice (1 of 2 rows broken, at most 1.00% may be);"
-        " found 1; allowed: once; first in line 1",
+        " found '1'; allowed: one row per job; first in line 1",
     ),
     # --- Philly ---
     Case(
@@ -297,7 +297,8 @@ CASES = [
         "table",
         "job,submit_s,run_s,gpus,request_s\na,0,1,1,1\n",
         "trace:1: request_s: unknown column; found 'job,submit_s,run_s,gpus,request_s'; allowed: job, user,"
-        " submit_s, start_s, end_s, run_s, requested_s, gpus, nodes, state; did you mean 'requested_s'?",
+        " submit_s, start_s, end_s, run_s, requested_s, gpus, nodes, state, account, partition, cpus, gpu_share;"
+        " did you mean 'requested_s'?",
     ),
     Case(
         "job without a name",
@@ -378,7 +379,8 @@ def test_a_path_that_is_no_file(path: str, message: str, tmp_path: Path, monkeyp
 def test_unknown_format_and_unknown_output() -> None:
     with pytest.raises(InputError) as error:
         read_trace("phily", "anything")
-    expected = "format: unknown trace format; found 'phily'; allowed: swf, philly, table; did you mean 'philly'?"
+    formats = "swf, slurm, helios, philly, acme, alibaba, table"
+    expected = f"format: unknown trace format; found 'phily'; allowed: {formats}; did you mean 'philly'?"
     assert str(error.value) == expected
     with pytest.raises(InputError) as error:
         read_trace("swf", "anything", broken_fraction_allowed=float("nan"))

@@ -90,7 +90,8 @@ def test_philly_is_sorted_stably_and_counted_from_its_first_submission(tmp_path:
     assert table["job"].tolist() == ["2", "4", "1", "3"]  # row numbers; equal times and equal rows keep their order
     assert table["submit_s"].tolist() == [0.0, 30.0, 115.0, 115.0]
     assert table["gpus"].tolist() == [8, 0, 1, 1]
-    assert table["user"].isna().tolist() == [False, True, False, False]
+    assert table["partition"].isna().tolist() == [False, True, False, False]
+    assert table["user"].isna().all()
     assert report.header == {"origin": "2017-10-09 07:00:00"}
     jobs, cleaning = to_processors(table)
     assert (len(jobs), cleaning.without_processors, cleaning.estimated_by_run_time) == (3, 1, 3)

@@ -12,11 +12,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from simulator.errors import InputError
+from simulator.workload.traces.acme import read_acme
+from simulator.workload.traces.alibaba import read_alibaba
 from simulator.workload.traces.cleaning import CleaningReport, to_processors
+from simulator.workload.traces.columns import TABLE_COLUMNS
+from simulator.workload.traces.helios import read_helios
+from simulator.workload.traces.origin import origin_of
 from simulator.workload.traces.philly import read_philly
 from simulator.workload.traces.rows import BROKEN_FRACTION_ALLOWED, DroppedRow, ImportReport
+from simulator.workload.traces.slurm import read_slurm
+from simulator.workload.traces.states import STATES
 from simulator.workload.traces.swf import read_swf
-from simulator.workload.traces.table import TABLE_COLUMNS, read_table, write_table
+from simulator.workload.traces.table import read_table, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,10 +31,12 @@ if TYPE_CHECKING:
 __all__ = [
     "BROKEN_FRACTION_ALLOWED",
     "FORMATS",
+    "STATES",
     "TABLE_COLUMNS",
     "CleaningReport",
     "DroppedRow",
     "ImportReport",
+    "origin_of",
     "read_trace",
     "to_processors",
     "write_table",
@@ -35,7 +44,11 @@ __all__ = [
 
 _READERS: dict[str, Callable[[str, float], tuple[pd.DataFrame, ImportReport]]] = {
     "swf": read_swf,
+    "slurm": read_slurm,
+    "helios": read_helios,
     "philly": read_philly,
+    "acme": read_acme,
+    "alibaba": read_alibaba,
     "table": read_table,
 }
 
@@ -52,10 +65,10 @@ def read_trace(
     Parameters
     ----------
     format : str
-        One of `FORMATS`: ``swf`` (Standard Workload Format), ``philly`` (GPU job list), ``table`` (the
-        common job table itself, parquet or CSV).
+        One of `FORMATS`: ``swf`` (Standard Workload Format), ``slurm`` (sacct --parsable2), ``helios``, ``philly``,
+        ``acme``, ``alibaba`` (openb pods), ``table`` (the common job table itself).
     path : path
-        File; text formats may be gzipped.
+        File; text may be gzipped, and all formats but ``swf`` may be parquet with the same columns.
     broken_fraction_allowed : float
         Greatest fraction of rows that may be broken. That many are dropped, each with its line and reason
         in the report; one more and the whole file is refused.

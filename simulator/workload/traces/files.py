@@ -1,4 +1,4 @@
-"""Trace files as numbered lines of text, plain or gzip by content; every failure is one InputError."""
+"""Trace files as blocks of whole lines, plain or gzip by content; every failure is one InputError."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _PARQUET_MAGIC = b"PAR1"
 # No format read here has longer lines; a file of zeros or one endless line must not fill the memory.
 _LONGEST_LINE_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 24
+"""Bytes read at once: many rows for array operations, little beside the table they become."""
 
 
 def check_readable(path: str) -> None:
@@ -58,8 +60,10 @@ def starts_like_parquet(path: str) -> bool:
         raise unreadable(path, error) from None
 
 
-def text_lines(path: str, comment: str | None = None) -> Iterator[tuple[int, str]]:
-    """Yield (line number counted from 1, text without its end) of a text file, gzip or not.
+def text_blocks(path: str, comment: str | None = None) -> Iterator[tuple[int, bytes]]:
+    """Yield (number of its first line, counted from 1; whole lines of UTF-8) of a text file, gzip or not.
+
+    Lines end in one newline, the last one too; a byte order mark is taken off.
 
     Parameters
     ----------
@@ -76,10 +80,17 @@ def text_lines(path: str, comment: str | None = None) -> Iterator[tuple[int, str
     check_readable(path)
     try:
         with _opened(path) as file:
-            number = 0
-            while raw := file.readline(_LONGEST_LINE_BYTES + 1):
-                number += 1
-                yield number, _decoded(raw, path, number, comment)
+            line, rest = 1, b""
+            while chunk := file.read(BLOCK_BYTES):
+                cut = chunk.rfind(b"\n") + 1
+                block, rest = (rest + chunk[:cut], chunk[cut:]) if cut else (b"", rest + chunk)
+                if len(rest) > _LONGEST_LINE_BYTES:
+                    _refuse_lines(block + rest, path, line, comment)
+                if block:
+                    yield line, _checked(block, path, line, comment)
+                    line += block.count(b"\n")
+            if rest:
+                yield line, _checked(rest + b"\n", path, line, comment)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise InputError("gzip file is cut off or damaged", file=path, allowed="a complete gzip file") from None
     except OSError as error:
@@ -96,6 +107,30 @@ def _opened(path: str) -> IO[bytes]:
     return open(path, "rb")
 
 
+def _checked(block: bytes, path: str, first: int, comment: str | None) -> bytes:
+    """Return the lines of a block as clean UTF-8; refuse what is no text."""
+    longest = max(map(len, block.split(b"\n")))
+    if b"\0" in block or longest > _LONGEST_LINE_BYTES or not _is_utf8(block):
+        block = _refuse_lines(block, path, first, comment)
+    block = block.removeprefix(b"\xef\xbb\xbf") if first == 1 else block
+    return block.replace(b"\r\n", b"\n")
+
+
+def _is_utf8(block: bytes) -> bool:
+    try:
+        return block.isascii() or bool(block.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
+
+
+def _refuse_lines(block: bytes, path: str, first: int, comment: str | None) -> bytes:
+    """Refuse the first line that is no text; return the block with its comments made UTF-8 if there is none."""
+    lines = [
+        _decoded(raw, path, number, comment) for number, raw in enumerate(block.removesuffix(b"\n").split(b"\n"), first)
+    ]
+    return "\n".join([*lines, ""]).encode()
+
+
 def _decoded(raw: bytes, path: str, number: int, comment: str | None) -> str:
     if len(raw) > _LONGEST_LINE_BYTES:
         raise InputError("line is longer than 1 MiB", file=path, line=number, allowed="a text file, one job a line")
@@ -103,11 +138,10 @@ def _decoded(raw: bytes, path: str, number: int, comment: str | None) -> str:
         raise InputError(
             "is not a text file", file=path, line=number, found="a zero byte", allowed="text, one job a line"
         )
-    raw = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
     try:
-        return raw.decode("utf-8").rstrip("\r\n")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         if comment is not None and raw.startswith(comment.encode()):
-            return raw.decode("latin-1").rstrip("\r\n")
+            return raw.decode("latin-1")
         found = f"byte 0x{raw[error.start]:02x}"
         raise InputError("is not a text file", file=path, line=number, found=found, allowed="UTF-8 text") from None

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from simulator.workload.traces.rows import (
-    BROKEN_FRACTION_ALLOWED,
-    ImportReport,
-    RowAccount,
-    RowError,
-    number,
-    seconds,
-    shown,
-    whole,
-)
-from simulator.workload.traces.table import Row, check_columns, csv_rows, job_table
+import numpy as np
+
+from simulator.workload.traces.blocks import Block, Floats
+from simulator.workload.traces.jobs import JobRows
+from simulator.workload.traces.rows import BROKEN_FRACTION_ALLOWED, ImportReport
+from simulator.workload.traces.tables import Layout, check_columns, table_blocks
+from simulator.workload.traces.values import RowError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 COLUMNS = ("timestamp", "duration", "num_gpus", "gpu_time", "cluster")
 
@@ -33,7 +28,7 @@ def read_philly(
     Parameters
     ----------
     path : str
-        CSV file, plain or gzipped.
+        CSV file, plain or gzipped, or parquet.
     broken_fraction_allowed : float
         Greatest fraction of broken rows that are dropped and reported; more refuse the file.
 
@@ -52,7 +47,7 @@ def read_philly(
     Notes
     -----
     The timestamps are local times without a zone; differences are taken as written, so a change to winter
-    time counts as no time. ``user`` is the virtual cluster. Queueing times, requests and final states are
+    time counts as no time. ``partition`` is the virtual cluster. Users, queueing times, requests and final states are
     not in the list: null.
 
     References
@@ -60,44 +55,32 @@ def read_philly(
     M. Jeon et al., "Analysis of large-scale multi-tenant GPU clusters for DNN training workloads", USENIX
     ATC 2019.
     """
-    account = RowAccount("philly", path, broken_fraction_allowed)
-    rows: list[tuple[datetime, Row]] = []
-    row_number = 0
-    for line, values in csv_rows(path, "timestamp", _check_header):
-        row_number += 1
-        try:
-            if isinstance(values, RowError):
-                raise values
-            rows.append(_job(str(row_number), values))
-        except RowError as broken:
-            account.drop(line, broken)
-            continue
-        account.keep()
-    origin = min((submitted for submitted, _ in rows), default=datetime.min)
-    report = account.close({"origin": origin.isoformat(sep=" ")})
-    rows.sort(key=lambda entry: entry[0])
-    for submitted, row in rows:
-        row["submit_s"] = (submitted - origin) / timedelta(seconds=1)
-    return job_table([row for _, row in rows]), report
+    rows = JobRows("philly", path, broken_fraction_allowed)
+    for block in table_blocks(path, Layout(_check, "timestamp", COLUMNS)):
+        rows.add(block, _jobs(block))
+    return rows.close("row", origin="local")
 
 
-def _check_header(path: str, line: int | None, header: Sequence[str]) -> None:
+def _check(path: str, line: int | None, header: Sequence[str]) -> None:
     check_columns(path, line, header, COLUMNS, COLUMNS)
 
 
-def _job(job: str, values: dict[str, str]) -> tuple[datetime, Row]:
-    submitted = _timestamp(values["timestamp"])
-    run_s = seconds(values["duration"], "duration")
-    gpus = whole(values["num_gpus"], "num_gpus")
-    gpu_s = number(values["gpu_time"], "gpu_time", "GPU-seconds")
-    if not math.isclose(gpu_s, run_s * gpus, rel_tol=1e-9, abs_tol=1e-6):
-        raise RowError("gpu_time", "not duration × num_gpus", shown(values["gpu_time"]), f"{run_s * gpus}")
-    cluster = values["cluster"].strip()
-    return submitted, {"job": job, "user": cluster or None, "run_s": run_s, "gpus": gpus}
+def _jobs(block: Block) -> dict[str, Floats | pa.Array]:
+    submit_s = block.instants("timestamp", "local")
+    run_s = block.seconds("duration")
+    gpus = block.counts("num_gpus")
+    gpu_s = block.amounts("gpu_time", allowed="GPU-seconds")
+    differs = ~np.isclose(gpu_s, run_s * gpus, rtol=1e-9, atol=1e-6)
 
+    def wrong_time(row: int) -> RowError:
+        found = block.text("gpu_time", row)
+        return RowError("gpu_time", "not duration × num_gpus", found, f"{run_s[row] * gpus[row]}")
 
-def _timestamp(text: str) -> datetime:
-    try:
-        return datetime.strptime(text.strip(), "%Y-%m-%d %H:%M:%S")
-    except ValueError:
-        raise RowError("timestamp", "not a time", shown(text), "a time like '2017-10-09 07:01:55'") from None
+    block.fail(differs, wrong_time)
+    return {
+        "job": block.rows.astype(str),
+        "submit_s": submit_s,
+        "run_s": run_s,
+        "gpus": gpus,
+        "partition": block.texts("cluster", lambda value: value.strip() or None),
+    }

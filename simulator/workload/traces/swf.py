@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from simulator.workload.traces.files import text_lines
-from simulator.workload.traces.rows import (
-    BROKEN_FRACTION_ALLOWED,
-    ImportReport,
-    RowAccount,
-    RowError,
-    number,
-    seconds,
-    shown,
-    whole,
-)
-from simulator.workload.traces.table import Row, job_table
+import numpy as np
+
+from simulator.workload.traces import values
+from simulator.workload.traces.blocks import Block, Floats
+from simulator.workload.traces.files import text_blocks
+from simulator.workload.traces.jobs import JobRows
+from simulator.workload.traces.rows import BROKEN_FRACTION_ALLOWED, ImportReport
+from simulator.workload.traces.tables import Layout, cut_rows
+from simulator.workload.traces.values import RowError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 FIELDS = (
     "job number",
@@ -40,9 +39,12 @@ FIELDS = (
     "preceding job",
     "think time",
 )
+_KEYS = tuple(f"{name} (field {number})" for number, name in enumerate(FIELDS, 1))
+_STATUS = _KEYS[10]
+_LAYOUT = Layout(lambda *_: None, "fields", _KEYS, delimiter=" ", has_quotes=False, noun="fields")
 _ALLOWED_S = "seconds, 0 to 1e12, or -1 for missing"
 _ALLOWED_COUNT = "a whole number, 0 to 1e9, or -1 for missing"
-_STATES = {0: "failed", 1: "completed", 5: "cancelled", -1: None}
+_STATES = {0: "failed", 1: "completed", 5: "cancelled"}
 # Status 2 to 4: one stretch of a job that was checkpointed or swapped; the job has a line of its own.
 _PARTIAL = (2, 3, 4)
 
@@ -72,41 +74,48 @@ def read_swf(path: str, broken_fraction_allowed: float = BROKEN_FRACTION_ALLOWED
     Notes
     -----
     -1 is null. ``gpus`` is the number of processors: field 8 (requested), where that is missing field 5
-    (allocated). ``start_s`` is submission + wait, ``end_s`` is start + run time. Lines with status 2, 3 or
-    4 are stretches of a job that has a line of its own; they are left out and reported. Nothing else is
-    cleaned here: see `to_processors`.
+    (allocated). ``start_s`` is submission + wait, ``end_s`` is start + run time. ``account`` is the group (field 13);
+    ``partition`` is the partition (field 16), where that is missing the queue (field 15). Lines with status 2, 3 or 4
+    are stretches of a job that has a line of its own; they are left out and reported. Nothing else is cleaned here: see
+    `to_processors`.
 
     References
     ----------
     Parallel Workloads Archive, "The Standard Workload Format", version 2.2 (S. Chapin et al., JSSPP 1999).
     """
-    account = RowAccount("swf", path, broken_fraction_allowed)
+    rows = JobRows("swf", path, broken_fraction_allowed)
     header: dict[str, str] = {}
-    rows: list[tuple[float, int, Row]] = []
-    lines_of_jobs: dict[int, int] = {}
-    for line, text in text_lines(path, comment=";"):
-        if text.startswith(";"):
-            _add_header_field(header, text)
-            continue
-        fields = text.split()
-        if not fields:
-            continue
-        try:
-            job, row = _job(fields)
-            if row is None:
-                account.leave_out(line, _key(11), "stretch of a job with a line of its own", fields[10])
-                continue
-            first = lines_of_jobs.setdefault(job, line)
-            if first != line:
-                raise RowError("job number (field 1)", "job appears twice", str(job), f"once; first in line {first}")
-        except RowError as broken:
-            account.drop(line, broken)
-            continue
-        rows.append((row["submit_s"], job, row))
-        account.keep()
-    report = account.close(header)
-    rows.sort(key=lambda entry: entry[:2])
-    return job_table([row for _, _, row in rows]), report
+    for block in _blocks(path, header):
+        for key in _KEYS:
+            block.numbers(key, values.number, np.isfinite, allowed="a number")
+        status = block.numbers(_STATUS, values.number, np.isfinite, allowed="a number")
+        stretch = np.isin(status, _PARTIAL)
+        kept = rows.leave_out(block, stretch, _STATUS, "stretch of a job with a line of its own")
+        rows.add(kept, _jobs(kept, status[~stretch]))
+    return rows.close(_KEYS[0], order="job number", header=header)
+
+
+def _blocks(path: str, header: dict[str, str]) -> Iterator[Block]:
+    """Yield the lines of a log cut into fields; adds the header comments to ``header`` on the way."""
+    rows = 0
+    for first, block in text_blocks(path, comment=";"):
+        if b";" in block:
+            lines = block.split(b"\n")
+            for line in lines:
+                if line.startswith(b";"):
+                    _add_header_field(header, line.decode())
+            block = b"\n".join(b"" if line.startswith(b";") else line for line in lines)
+        cut = cut_rows(_single_spaced(block), first, rows, _KEYS, _LAYOUT, path)
+        rows += len(cut) + len(cut.misshapen)
+        yield cut
+
+
+def _single_spaced(block: bytes) -> bytes:
+    """Return lines with one blank between two fields and none around them."""
+    block = block.replace(b"\t", b" ")
+    while b"  " in block:
+        block = block.replace(b"  ", b" ")
+    return block.replace(b" \n", b"\n").replace(b"\n ", b"\n").removeprefix(b" ")
 
 
 def _add_header_field(header: dict[str, str], comment: str) -> None:
@@ -117,49 +126,43 @@ def _add_header_field(header: dict[str, str], comment: str) -> None:
     header[name] = f"{header[name]}; {value.strip()}" if name in header else value.strip()
 
 
-def _job(fields: list[str]) -> tuple[int, Row | None]:
-    """Return job number and row of one line; None as the row of a partial execution."""
-    if len(fields) != len(FIELDS):
-        raise RowError("fields", "wrong number of fields", f"{len(fields)}", f"{len(FIELDS)} fields")
-    for field, text in enumerate(fields, start=1):
-        number(text, _key(field), "a number")
-    job = whole(fields[0], _key(1))
-    submit_s = seconds(fields[1], _key(2))
-    wait_s = _seconds_or_none(fields, 3)
-    run_s = _seconds_or_none(fields, 4)
-    allocated = _count_or_none(fields, 5)
-    requested = _count_or_none(fields, 8)
-    requested_s = _seconds_or_none(fields, 9)
-    status = float(fields[10])
-    if status in _PARTIAL:
-        return job, None
-    if status not in _STATES:
-        raise RowError(_key(11), "unknown status", shown(fields[10]), "-1, 0, 1, 2, 3, 4 or 5")
-    user = _count_or_none(fields, 12)
-    start_s = None if wait_s is None else submit_s + wait_s
-    end_s = None if start_s is None or run_s is None else start_s + run_s
-    return job, {
-        "job": str(job),
-        "user": None if user is None else str(user),
+def _jobs(block: Block, status: Floats) -> dict[str, Floats | pa.Array]:
+    import pyarrow as pa
+
+    job, submit_s = block.counts(_KEYS[0]), block.seconds(_KEYS[1])
+    wait_s, run_s = (block.seconds(_KEYS[field], allowed=_ALLOWED_S, missing=-1) for field in (2, 3))
+    allocated, requested = (block.counts(_KEYS[field], allowed=_ALLOWED_COUNT, missing=-1) for field in (4, 7))
+    requested_s = block.seconds(_KEYS[8], allowed=_ALLOWED_S, missing=-1)
+    block.fail(~np.isin(status, [-1, *_STATES]), lambda row: _unknown_status(block, row))
+    user, group, queue, partition = (_names(block, field) for field in (11, 12, 14, 15))
+    processors = np.where(requested > 0, requested, allocated)
+    states = pa.array([_STATES.get(code) for code in range(6)], pa.string())
+    codes = pa.array(np.where(np.isin(status, list(_STATES)), status, np.nan), from_pandas=True)
+    return {
+        "job": _text(job),
+        "user": user,
         "submit_s": submit_s,
-        "start_s": start_s,
-        "end_s": end_s,
+        "start_s": submit_s + wait_s,
+        "end_s": submit_s + wait_s + run_s,
         "run_s": run_s,
         "requested_s": requested_s,
-        "gpus": requested or allocated or None,
-        "state": _STATES[int(status)],
+        "gpus": np.where(processors > 0, processors, np.nan),
+        "state": states.take(codes.cast(pa.int64())),
+        "account": group,
+        "partition": partition.fill_null(queue),
     }
 
 
-def _key(field: int) -> str:
-    return f"{FIELDS[field - 1]} (field {field})"
+def _names(block: Block, field: int) -> pa.Array:
+    """Return users, groups, queues or partitions, which are numbers, as text."""
+    return _text(block.counts(_KEYS[field], allowed=_ALLOWED_COUNT, missing=-1))
 
 
-def _seconds_or_none(fields: list[str], field: int) -> float | None:
-    text = fields[field - 1]
-    return None if float(text) == -1 else seconds(text, _key(field), _ALLOWED_S)
+def _text(numbers: Floats) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(numbers, from_pandas=True).cast(pa.int64(), safe=False).cast(pa.string())
 
 
-def _count_or_none(fields: list[str], field: int) -> int | None:
-    text = fields[field - 1]
-    return None if float(text) == -1 else whole(text, _key(field), _ALLOWED_COUNT)
+def _unknown_status(block: Block, row: int) -> RowError:
+    return RowError(_STATUS, "unknown status", block.text(_STATUS, row), "-1, 0, 1, 2, 3, 4 or 5")
