@@ -27,7 +27,7 @@ from simulator.policies.placement.first_fit import FirstFit
 from simulator.policies.recovery.ladder import ReplaceNodes
 from simulator.policies.scheduling.easy import Easy
 from simulator.scenario.assembly import assemble
-from simulator.workload.job import JobTable
+from simulator.workload.job import job_table
 from simulator.workload.restart import RestartPhases
 
 ROOT = Path(__file__).parents[1]
@@ -66,15 +66,13 @@ def workload_w(n: int) -> World:
     run_s = np.clip(np.exp(rng.normal(np.log(3600.0), 1.0, n)), 60, 86400).astype(np.int64)
     requested_s = (run_s * rng.uniform(1, 3, n)).astype(np.int64) + 1
     names = np.arange(n).astype(str).astype(object)
-    jobs = JobTable(
-        names,
-        np.full(n, "", dtype=object),
-        submit_s.astype(float),
-        nodes,
-        nodes,
-        run_s.astype(float),
-        requested_s.astype(float),
-        np.zeros(n, dtype=np.int64),
+    jobs = job_table(
+        job=names,
+        submit_s=submit_s.astype(float),
+        nodes=nodes,
+        gpus=nodes,
+        work_s=run_s.astype(float),
+        requested_s=requested_s.astype(float),
     )
     trace = JobProfile("trace", (), (), RestartPhases(), ReplaceNodes())
     machine = Machine(1000, 1, "flat")

@@ -51,7 +51,17 @@ PHASES = {
 }
 """Seconds of each restart phase."""
 
-STEP_PARTS = {"compute": 8.0, "tp": 1.5, "cp": 0.0, "ep": 0.0, "bubble": 1.2, "pp": 0.3, "dp": 0.4, "optimiser": 0.1, "data": 0.0}
+STEP_PARTS = {
+    "compute": 8.0,
+    "tp": 1.5,
+    "cp": 0.0,
+    "ep": 0.0,
+    "bubble": 1.2,
+    "pp": 0.3,
+    "dp": 0.4,
+    "optimiser": 0.1,
+    "data": 0.0,
+}
 
 
 def write_results(
@@ -111,17 +121,38 @@ def _tables(variants: Sequence[str], worlds: list[pd.DataFrame], generator: np.r
                 rows["steps"].append(
                     where | {"job": "pretrain", "part": part, "nominal_s": seconds, "mean_s": seconds * slow}
                 )
+            rows["classes"].append(where | _size_class(place))
+            rows["accounts"].append(where | _account(place))
             runs.append(where | _metrics(shares, world, place))
             if replication == 0:
                 rows["incidents"] += _incidents(where, world, generator)
                 rows["series"] += _series(where, generator, place)
                 rows["jobs"].append(where | _job(shares, world))
+                rows["queue"] += _queue(where)
+                rows["spans"] += [where | {"node": 0, "job": "pretrain", "gpus": 8, "start_s": 0.0, "end_s": HORIZON_S}]
                 for tier, pods in (("host", 4), ("leaf_spine", 4), ("spine_core", 4)):
                     for pod in range(pods):
                         load = (0.1 + 0.05 * pod) * (1.0 + place)
                         facts = {"tier": tier, "group": pod, "links": 1024, "load_mean": load, "load_max": 1.3 * load}
                         rows["links"].append(where | facts)
     return pd.DataFrame(runs), {name: pd.DataFrame(content) for name, content in rows.items()}
+
+
+def _queue(where: dict[str, Any]) -> list[dict[str, Any]]:
+    names = ("waiting_jobs", "waiting_gpus", "running_jobs", "free_gpus", "partly_free_gpus")
+    return [where | {"time_s": t} | dict.fromkeys(names, 1) for t in np.arange(0, HORIZON_S, 86400.0)]
+
+
+def _size_class(place: int) -> dict[str, Any]:
+    waits = {f"wait_{kind}_s": 60.0 * (1 + place) for kind in ("mean", "p50", "p95")}
+    slow = {f"slowdown_{kind}": 1.5 + place for kind in ("mean", "p50", "p95")}
+    rest = {"jobs": 1, "started": 1, "gpu_s": 1e9, "interrupted_fraction": 1.0}
+    return {"size_class": "4,097 GPUs and more", **waits, **slow, **rest}
+
+
+def _account(place: int) -> dict[str, Any]:
+    rest = {"jobs": 1, "gpu_s": 1e9, "share": 1.0, "wait_mean_s": 60.0, "slowdown_mean": 1.5, "preemptions": 0}
+    return {"account": "team", **rest}
 
 
 def _shares(place: int, world: pd.DataFrame, generator: np.random.Generator) -> dict[str, float]:
@@ -217,7 +248,9 @@ def _occupancy(where: dict[str, Any], generator: np.random.Generator) -> list[di
 
 def _job(shares: dict[str, float], world: pd.DataFrame) -> dict[str, Any]:
     return {
-        "job": "pretrain", "user": "team-a", "gpus": 16384, "nodes": 2048, "submit_s": 0.0,
+        "job": "pretrain", "user": "team-a", "account": "team-a", "partition": "", "priority": 0,
+        "requested_s": math.inf,
+        "requeues": 0, "preemptions": 0, "resizes": 0, "migrations": 0, "gpus": 16384, "nodes": 2048, "submit_s": 0.0,
         "start_s": 0.0, "end_s": math.nan,
         "state": "running", "reason": "", "wait_s": 0.0, "attempts": 1, "interruptions": len(world),
         "productive_s": shares["productive"] * HORIZON_S, "ettr": shares["productive"], "lost_work_gpu_s": 1e9,

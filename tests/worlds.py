@@ -18,6 +18,7 @@ from simulator.policies.recovery.ladder import ReplaceNodes
 from simulator.policies.scheduling.fifo import Fifo
 from simulator.workload.checkpoints import CheckpointTier
 from simulator.workload.job import JobTable
+from simulator.workload.job import job_table as plain_table
 from simulator.workload.restart import RestartPhases
 
 DAY_S = 86400.0
@@ -40,17 +41,15 @@ def fault(rate_per_s: float, name: str = "gpu", **more: Any) -> FaultClass:
 
 def job_table(nodes: list[int], work_s: list[float], submit_s: list[float] | None = None, **more: Any) -> JobTable:
     n = len(nodes)
-    g = more.get("gpus_per_node", 8)
-    return JobTable(
-        job=np.array([f"job-{i}" for i in range(n)], dtype=object),
-        user=np.full(n, "", dtype=object),
-        submit_s=np.zeros(n) if submit_s is None else np.array(submit_s, dtype=float),
-        nodes=np.array(nodes, dtype=np.int64),
-        gpus=np.array(more.get("gpus", [k * g for k in nodes]), dtype=np.int64),
-        work_s=np.array(work_s, dtype=float),
-        requested_s=np.array(more.get("requested_s", [math.inf] * n), dtype=float),
-        profile=np.zeros(n, dtype=np.int64),
-    )
+    g = more.pop("gpus_per_node", 8)
+    columns: dict[str, Any] = {
+        "job": np.array([f"job-{i}" for i in range(n)], dtype=object),
+        "submit_s": np.zeros(n) if submit_s is None else np.array(submit_s, dtype=float),
+        "nodes": np.array(nodes, dtype=np.int64),
+        "gpus": np.array(more.pop("gpus", [k * g for k in nodes]), dtype=np.int64),
+        "work_s": np.array(work_s, dtype=float),
+    }
+    return plain_table(**columns, **{name: np.asarray(column) for name, column in more.items()})
 
 
 def profile(interval_s: float = math.inf, blocking_s: float = 0.0, restart_s: float = 0.0, **tier: Any) -> JobProfile:

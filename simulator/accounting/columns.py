@@ -114,6 +114,27 @@ METRICS: tuple[Metric, ...] = (
         "",
     ),
     Metric("makespan_s", "s", "last end minus first submission, when every job has ended", "min", "h"),
+    Metric("jobs_rejected", "", "jobs that could never run", "min", ""),
+    Metric("preemptions", "", "times a job was taken off its nodes for another one", "min", ""),
+    Metric(
+        "second_order_preemptions",
+        "",
+        "preemptions for a job that an unplanned stop had sent back to the queue",
+        "min",
+        "",
+    ),
+    Metric("second_order_lost_gpu_s", "GPU-s", "work that the latter destroyed", "min", "GPU-h"),
+    Metric("requeues", "", "times a job went back to the queue after an unplanned stop", "min", ""),
+    Metric("queue_gpus_mean", "", "GPUs that waiting jobs want, mean in time", "min", ""),
+    Metric(
+        "fragmentation_mean",
+        "",
+        "share of the free GPUs that lie on nodes of which others hold a part, mean in time",
+        "min",
+        "",
+    ),
+    Metric("fairness", "", "Jain's index of the mean bounded slowdown of users: 1 when all fare alike", "max", ""),
+    Metric("energy_j", "J", "energy of the nodes over the simulated time, from power by ledger state", "min", "GWh"),
     Metric("jobs_completed", "", "jobs that finished their work", "max", ""),
     Metric("detection_latency_mean_s", "s", "mean time from onset to alarm", "min", "s"),
     Metric("nodes_out_mean", "", "mean number of nodes out of service", "min", ""),
@@ -141,9 +162,13 @@ JOBS: tuple[Column, ...] = (
     Column("replication", "", "index of the replication", "int"),
     Column("job", "", "name or trace id of the job", "text"),
     Column("user", "", "who submitted it", "text"),
+    Column("account", "", "on whose account; the user's own where none is given", "text"),
+    Column("partition", "", "where to it was submitted", "text"),
     Column("gpus", "", "GPUs it asked for", "int"),
-    Column("nodes", "", "whole nodes it holds", "int"),
+    Column("nodes", "", "nodes it holds, its last width; 1 for a part of a node", "int"),
+    Column("priority", "", "class of priority, the higher the sooner", "int"),
     Column("submit_s", "s", "submission", "float"),
+    Column("requested_s", "s", "run-time estimate that the scheduler saw; infinite for none", "float"),
     Column("start_s", "s", "first start", "float"),
     Column("end_s", "s", "end; NaN when still there at the horizon", "float"),
     Column("state", "", "pending, running, completed, failed or rejected at the end of the run", "text"),
@@ -151,6 +176,10 @@ JOBS: tuple[Column, ...] = (
     Column("wait_s", "s", "first start minus submission", "float"),
     Column("attempts", "", "times it was started from the queue", "int"),
     Column("interruptions", "", "unplanned stops", "int"),
+    Column("requeues", "", "times it went back to the queue after an unplanned stop", "int"),
+    Column("preemptions", "", "times it was taken off its nodes for another job", "int"),
+    Column("resizes", "", "changes of its width", "int"),
+    Column("migrations", "", "moves to other nodes", "int"),
     Column("productive_s", "s", "useful work that was kept, at full rate", "float"),
     Column("ettr", "", "productive time divided by the time from first start to end or horizon", "float"),
     Column("lost_work_gpu_s", "GPU-s", "useful work destroyed", "float"),
@@ -199,6 +228,55 @@ SERIES: tuple[Column, ...] = (
     Column("gpus", "", "GPUs in that state", "int"),
 )
 
+QUEUE: tuple[Column, ...] = (
+    Column("variant", "", "name of the variant", "text"),
+    Column("replication", "", "index of the replication", "int"),
+    Column("time_s", "s", "time of the sample", "float"),
+    Column("waiting_jobs", "", "jobs in the queue", "int"),
+    Column("waiting_gpus", "", "GPUs that they want", "int"),
+    Column("running_jobs", "", "jobs that hold nodes", "int"),
+    Column("free_gpus", "", "GPUs that a job could take", "int"),
+    Column("partly_free_gpus", "", "those of them on nodes of which others hold a part", "int"),
+)
+
+CLASSES: tuple[Column, ...] = (
+    Column("variant", "", "name of the variant", "text"),
+    Column("replication", "", "index of the replication", "int"),
+    Column("size_class", "", "jobs of so many GPUs", "text"),
+    Column("jobs", "", "jobs submitted", "int"),
+    Column("started", "", "jobs that started", "int"),
+    Column("gpu_s", "GPU-s", "useful work of the class that was kept", "float"),
+    Column("wait_mean_s", "s", "mean time from submission to first start", "float"),
+    Column("wait_p50_s", "s", "median of that time", "float"),
+    Column("wait_p95_s", "s", "95th percentile of that time", "float"),
+    Column("slowdown_mean", "", "mean bounded slowdown of finished jobs", "float"),
+    Column("slowdown_p50", "", "median of it", "float"),
+    Column("slowdown_p95", "", "95th percentile of it", "float"),
+    Column("interrupted_fraction", "", "share of the started jobs that an unplanned stop hit", "float"),
+)
+
+ACCOUNTS: tuple[Column, ...] = (
+    Column("variant", "", "name of the variant", "text"),
+    Column("replication", "", "index of the replication", "int"),
+    Column("account", "", "account, or user where none is given", "text"),
+    Column("jobs", "", "jobs submitted", "int"),
+    Column("gpu_s", "GPU-s", "useful work that was kept", "float"),
+    Column("share", "", "its share of that of all", "float"),
+    Column("wait_mean_s", "s", "mean time from submission to first start", "float"),
+    Column("slowdown_mean", "", "mean bounded slowdown of finished jobs", "float"),
+    Column("preemptions", "", "times its jobs were taken off their nodes for others", "int"),
+)
+
+SPANS: tuple[Column, ...] = (
+    Column("variant", "", "name of the variant", "text"),
+    Column("replication", "", "index of the replication", "int"),
+    Column("node", "", "node", "int"),
+    Column("job", "", "who had it: a job, or 'out of service'", "text"),
+    Column("gpus", "", "GPUs of the node that it had", "int"),
+    Column("start_s", "s", "from when", "float"),
+    Column("end_s", "s", "until when", "float"),
+)
+
 PHASES: tuple[Column, ...] = (
     Column("variant", "", "name of the variant", "text"),
     Column("replication", "", "index of the replication", "int"),
@@ -244,6 +322,10 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "jobs": JOBS,
     "incidents": INCIDENTS,
     "series": SERIES,
+    "queue": QUEUE,
+    "classes": CLASSES,
+    "accounts": ACCOUNTS,
+    "spans": SPANS,
     "phases": PHASES,
     "occupancy": OCCUPANCY,
     "steps": STEPS,
@@ -251,5 +333,5 @@ TABLES: dict[str, tuple[Column, ...]] = {
 }
 """Columns of each table by the table's name."""
 
-KEPT_FOR_ALL: frozenset[str] = frozenset({"ledger", "phases", "occupancy", "steps"})
+KEPT_FOR_ALL: frozenset[str] = frozenset({"ledger", "phases", "occupancy", "steps", "classes", "accounts"})
 """Tables that are always kept for every replication; the others only for replication 0 unless all are asked for."""

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SLOWDOWN_FLOOR_S = 10.0
-"""tau of the bounded slowdown: shorter runs count as this long (Feitelson & Rudolph, JSSPP 1998)."""
+from simulator.accounting.groups import bounded_slowdowns, fairness
 
 HELD = (
     "productive",
@@ -73,8 +72,12 @@ def summarise(
         "network_timeouts": float(jobs["network_timeouts"].sum()),
         "wait_mean_s": float(wait_s.mean()) if len(wait_s) else math.nan,
         "wait_p95_s": float(np.quantile(wait_s, 0.95)) if len(wait_s) else math.nan,
-        "bounded_slowdown_mean": _bounded_slowdown(jobs),
+        "bounded_slowdown_mean": _mean(bounded_slowdowns(jobs)),
         "makespan_s": _makespan(jobs),
+        "jobs_rejected": float(np.count_nonzero(jobs["state"] == "rejected")),
+        "preemptions": float(jobs["preemptions"].sum()),
+        "requeues": float(jobs["requeues"].sum()),
+        "fairness": fairness(jobs),
         "jobs_completed": float(np.count_nonzero(jobs["state"] == "completed")),
         "detection_latency_mean_s": _mean(incidents["detected_s"] - incidents["onset_s"]),
         "cost_usd": cost_usd,
@@ -91,15 +94,6 @@ def weighted_quantile(levels: NDArray[Any], weights: NDArray[np.float64], probab
     share = np.cumsum(weights[order]) / total
     place = min(int(np.searchsorted(share, probability - 1e-12)), len(levels) - 1)
     return float(levels[order][place])
-
-
-def _bounded_slowdown(jobs: dict[str, NDArray[Any]]) -> float:
-    done = jobs["state"] == "completed"
-    if not done.any():
-        return math.nan
-    run_s = jobs["end_s"][done] - jobs["start_s"][done]
-    slowdown = (jobs["wait_s"][done] + run_s) / np.maximum(run_s, SLOWDOWN_FLOOR_S)
-    return float(np.maximum(slowdown, 1.0).mean())
 
 
 def _makespan(jobs: dict[str, NDArray[Any]]) -> float:

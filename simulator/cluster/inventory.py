@@ -34,6 +34,8 @@ class Machine:
         Group of every node on each tier of the fabric, the narrowest first (leaf, pod); empty without a fabric.
     fabric_units : mapping of str to int
         How many links and switches of each kind the fabric has ("host_link", "leaf_switch").
+    scale_up : int array of shape (nodes,)
+        Scale-up domain of every node; every node its own where that is not given.
     """
 
     nodes: int
@@ -44,6 +46,11 @@ class Machine:
     domains: Mapping[str, NDArray[np.int64]] | None = None
     tiers: tuple[NDArray[np.int64], ...] = ()
     fabric_units: Mapping[str, int] = field(default_factory=dict)
+    scale_up: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        if len(self.scale_up) == 0:
+            object.__setattr__(self, "scale_up", np.arange(self.nodes, dtype=np.int64))
 
     @property
     def gpus(self) -> int:

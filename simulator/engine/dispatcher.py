@@ -1,18 +1,19 @@
-"""Arrivals and scheduling passes: at one instant all completions, then all arrivals, then one pass."""
+"""Arrivals and scheduling passes: at one instant all completions, then all arrivals, then the pass."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from simpy.events import Event, EventPriority
 
-from simulator.engine.queue import RunningJobs, WaitingJobs
+from simulator.engine.queue import RunningColumns, WaitingJobs
 from simulator.errors import PolicyError
-from simulator.policies.decisions import Start
-from simulator.policies.protocols import PlacementView, SchedulerView
+from simulator.policies.decisions import Hold, Migrate, Preempt, Resize, Scheduling, Start, Wake
+from simulator.policies.views import NodesView, PlacementView, QueuedJobs, RunningJobs, SchedulerView
+from simulator.telemetry.usage import UsageMeter
 
 if TYPE_CHECKING:
     from simulator.engine.runs import Run
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 AFTER_EVERYTHING = EventPriority(2)
 """SimPy priority of a scheduling pass: after the ordinary events (priority 1) of the same instant."""
+
+Ids = NDArray[np.int64]
+NONE = np.empty(0, dtype=np.int64)
 
 
 class Dispatcher:
@@ -29,36 +33,104 @@ class Dispatcher:
     ----------
     simulation : Simulation
         The run it belongs to.
+
+    Attributes
+    ----------
+    started_s, leaving : arrays, shape (jobs,)
+        Start of the present attempt, and whether the job has been told to go.
     """
 
     def __init__(self, simulation: Simulation) -> None:
-        world = simulation.world
+        world, known = simulation.world, simulation.known
         self._sim = simulation
-        self.waiting = WaitingJobs(world.jobs)
-        self.running = RunningJobs(world.machine.nodes)
+        self.waiting = WaitingJobs(known)
+        most = world.machine.gpus if simulation.shares_nodes else world.machine.nodes
+        self.running = RunningColumns(most)
+        self.started_s = np.full(len(known.job), np.nan)
+        self.leaving = np.zeros(len(known.job), dtype=np.bool_)
+        policy = world.scheduling
+        self._memory = policy.remember() if hasattr(policy, "remember") else None
+        self._meter: UsageMeter | None = None
+        if hasattr(policy, "usage_half_life_s"):
+            self._meter = UsageMeter(len(known.accounts), policy.usage_half_life_s)
+        self._acts_always = bool(getattr(policy, "acts_always", False))
+        self._ended_early = False
         self._pass_is_due = False
+        self._wakes_at: set[float] = set()
+        self._wanted = (0.0, 0)  # since when the waiting jobs want so many GPUs
+        self.wanted_gpu_s = 0.0
+
+    # --- the queue ------------------------------------------------------------------------------------------------
 
     def arrivals(self) -> Generator[Any, Any, None]:
         """Submit every job at its time; one that can never run is rejected with the reason."""
         sim = self._sim
-        nodes = sim.world.jobs.nodes.tolist()
-        most = sim.world.machine.nodes - sim.world.machine.spare_nodes
-        for job, submit_s in enumerate(sim.world.jobs.submit_s.tolist()):
+        impossible = self._impossible()
+        for job, submit_s in enumerate(sim.known.submit_s.tolist()):
             if submit_s > sim.env.now:
                 yield sim.env.timeout(submit_s - sim.env.now)
-            if nodes[job] > most:
-                sim.reject(job, f"asks for {nodes[job]} nodes; the machine has {most} without its spares")
+            if job in impossible:
+                sim.reject(job, impossible[job])
             else:
                 self.submit(job)
+
+    def _impossible(self) -> dict[int, str]:
+        """Return why jobs can never run, by index."""
+        sim, known = self._sim, self._sim.known
+        most = sim.world.machine.nodes - sim.world.machine.spare_nodes
+        least = np.minimum(known.nodes, known.fewest)
+        reasons = {
+            job: f"asks for {int(least[job])} nodes; the machine has {most} without its spares"
+            for job in np.flatnonzero(least > most).tolist()
+        }
+        partitions = sim.world.partitions
+        if partitions is not None:
+            for number, name in enumerate(known.partitions):
+                room = partitions.get(name)
+                for job in np.flatnonzero(known.partition == number).tolist():
+                    if room is None:
+                        reasons.setdefault(job, f"asks for partition {name!r}; there are {', '.join(partitions)}")
+                    elif known.nodes[job] > room:
+                        wants = f"asks for {int(known.nodes[job])} nodes of partition {name!r}"
+                        reasons.setdefault(job, f"{wants}, which has {room}")
+        return reasons
 
     def submit(self, job: int) -> None:
         """Put a job in the queue, new or again."""
         self.waiting.add(job)
+        self.note_wanted(int(self._sim.known.gpus[job]))
         self.request_pass()
+
+    def note_wanted(self, more: int) -> None:
+        """Integrate the GPUs that waiting jobs want, and let them be more or fewer from now on."""
+        since_s, gpus = self._wanted
+        now = self._sim.now
+        self.wanted_gpu_s += gpus * (now - since_s)
+        self._wanted = (now, gpus + more)
+
+    def left(self, run: Run, gpus: int) -> None:
+        """Note that a job no longer holds its nodes."""
+        sim = self._sim
+        self.running.remove(run.job, run.expected_end_s)
+        self.leaving[run.job] = False
+        self._ended_early |= run.expected_end_s > sim.now
+        self.change_usage(run.job, -gpus)
+
+    def change_usage(self, job: int, gpus: int) -> None:
+        """Note that the account of a job holds more GPUs from now on, or fewer when ``gpus`` is negative."""
+        if self._meter is not None:
+            self._meter.change(int(self._sim.known.account[job]), gpus, self._sim.now)
+
+    def expect_end(self, run: Run, gpus: int, end_s: float) -> None:
+        """Move the expected end of a running job."""
+        self.running.remove(run.job, run.expected_end_s)
+        self._sim.fleet.expect_end(run.ids, run.expected_end_s, end_s, run.gpus if run.shares else 0)
+        run.expected_end_s = end_s
+        self.running.add(run.job, gpus, end_s)
 
     def request_pass(self) -> None:
         """Ask for a scheduling pass at the end of this instant; many requests make one pass."""
-        if self._pass_is_due or len(self.waiting) == 0:
+        if self._pass_is_due or (len(self.waiting) == 0 and not self._acts_always):
             return
         self._pass_is_due = True
         event = Event(self._sim.env)
@@ -66,47 +138,168 @@ class Dispatcher:
         event._ok, event._value = True, None
         self._sim.env.schedule(event, AFTER_EVERYTHING)
 
+    def wake_at(self, time_s: float) -> None:
+        """Ask for a scheduling pass at a later time."""
+        if time_s > self._sim.now and time_s not in self._wakes_at:
+            self._wakes_at.add(time_s)
+            self._sim.env.timeout(time_s - self._sim.now, time_s).callbacks.append(self._wake)
+
+    def _wake(self, event: Event) -> None:
+        self._wakes_at.discard(event.value)
+        self.request_pass()
+
+    # --- the pass -------------------------------------------------------------------------------------------------
+
     def _pass(self, _: Event) -> None:
         self._pass_is_due = False
         sim = self._sim
-        if sim.fleet.n_free == 0 or len(self.waiting) == 0:
-            return
-        job, nodes, requested_s = self.waiting.columns()
-        running_nodes, running_end_s = self.running.columns(sim.env.now)
-        submit_s = sim.world.jobs.submit_s[job]
-        view = SchedulerView(
-            sim.env.now, sim.fleet.n_free, job, nodes, requested_s, submit_s, running_nodes, running_end_s
+        while self._acts_always or (sim.fleet.n_free_gpus > 0 and len(self.waiting) > 0):
+            decisions = sim.world.scheduling.schedule(self._view())
+            self._ended_early = False
+            if not decisions or not self._apply(decisions):
+                return
+
+    def _view(self) -> SchedulerView:
+        sim, fleet = self._sim, self._sim.fleet
+        job, gpus, requested_s = self.waiting.columns()
+        running, held, end_s = self.running.columns(sim.env.now)
+        windows = sim.windows
+        nodes = NodesView(
+            sim.world.machine.gpus_per_node,
+            fleet.free_gpus,
+            fleet.free_at_s,
+            fleet.tenant_end_s,
+            fleet.tenant_gpus,
+            windows.start_s,
+            windows.end_s,
+            windows.account,
         )
-        starts = sim.world.scheduling.schedule(view)
-        if starts:
-            self._apply(starts)
+        return SchedulerView(
+            sim.env.now,
+            fleet.n_free_gpus,
+            fleet.n_free,
+            (sim.world.machine.nodes - fleet.n_out - fleet.n_spare) * sim.world.machine.gpus_per_node,
+            QueuedJobs(sim.known, job, gpus, requested_s),
+            RunningJobs(sim.known, running, held, end_s, self.started_s, self.leaving),
+            nodes,
+            sim.shares_nodes,
+            windows.are_open,
+            self._ended_early,
+            None if self._meter is None else self._meter.read(sim.env.now),
+            self._memory,
+        )
 
-    def _apply(self, starts: Any) -> None:
+    def _apply(self, decisions: Sequence[Scheduling]) -> bool:
+        """Carry decisions out; return whether to ask again, because the nodes did not serve a job as was thought."""
         sim = self._sim
-        wanted = [start.job for start in starts if isinstance(start, Start)]
-        waiting = set(self.waiting.columns()[0].tolist()) if sim.guards else None
-        if len(wanted) != len(starts) or (waiting is not None and not waiting.issuperset(wanted)):
-            self._refuse("only queued jobs can be started, by Start decisions")
-        for job in wanted:
-            run = sim.run_of(job)
-            if run.nodes > sim.fleet.n_free:
-                self._refuse(f"job {job} wants {run.nodes} nodes, {sim.fleet.n_free} are free")
-            ids = self.nodes_for(run, run.nodes)
-            if len(ids) == 0:
-                return  # it waits for better nodes, and nobody overtakes it in this pass
-            self.waiting.remove([job])
-            sim.jobs.start(run, ids)
+        started = 0
+        for decision in decisions:
+            match decision:
+                case Start(job, avoid, nodes):
+                    served = self._start(job, avoid, nodes)
+                    if served is None:
+                        return started > 0
+                    if not served:
+                        return False
+                    started += 1
+                case Hold(job, nodes):
+                    self._hold(job, nodes)
+                case Preempt():
+                    sim.moves.preempt(self._running(decision.job), decision.grace_s, decision.by)
+                case Resize(job, nodes):
+                    sim.moves.resize(self._running(job), nodes)
+                case Migrate(job, avoid):
+                    sim.moves.migrate(self._running(job), avoid)
+                case Wake(time_s):
+                    self.wake_at(time_s)
+                case _:
+                    self._refuse(f"unknown decision {decision!r}")
+        return False
 
-    def nodes_for(self, run: Run, count: int) -> NDArray[np.int64]:
-        """Return free nodes for a job as the placement policy chooses them: ``count``, or none to let it wait."""
+    def _start(self, job: int, avoid: Any, nodes: int | None) -> bool | None:
+        """Start a queued job; return False to let it and the others wait, None when its nodes are not there."""
         sim = self._sim
-        view = PlacementView(sim.fleet.free, count, run.job, run.ids, sim.world.machine.tiers)
+        if not self.waiting.has(job):
+            self._refuse(f"job {job} is not in the queue")
+        run = sim.run_of(job)
+        if nodes is not None and nodes != run.nodes:
+            self._set_width(run, nodes)
+        wanted = run.nodes - len(run.ids)
+        if run.shares:
+            if run.gpus > sim.fleet.n_free_gpus:
+                self._refuse(f"job {job} wants {run.gpus} GPUs, {sim.fleet.n_free_gpus} are free")
+        elif wanted > sim.fleet.n_free:
+            if sim.shares_nodes or sim.windows.are_open:
+                return None
+            self._refuse(f"job {job} wants {wanted} nodes, {sim.fleet.n_free} are free")
+        ids = self.nodes_for(run, wanted, avoid)
+        if len(ids) == 0:
+            return None if run.shares or sim.windows.are_open or avoid is not None else False
+        self.waiting.remove(job)
+        self.note_wanted(-int(sim.known.gpus[job]))
+        self.change_usage(job, sim.jobs.gpus_taken(run))
+        sim.jobs.start(run, ids)
+        return True
+
+    def _hold(self, job: int, nodes: int) -> None:
+        sim = self._sim
+        if not self.waiting.has(job):
+            self._refuse(f"job {job} is not in the queue")
+        run = sim.run_of(job)
+        if run.shares or nodes < 1 or len(run.ids) + nodes >= run.nodes or nodes > sim.fleet.n_free:
+            self._refuse(f"job {job} cannot hold {nodes} more nodes: it wants {run.nodes} and has {len(run.ids)}")
+        sim.jobs.hold(run, self.nodes_for(run, nodes))
+
+    def _set_width(self, run: Run, nodes: int) -> None:
+        known = self._sim.known
+        if not known.fewest[run.job] <= nodes <= known.most[run.job]:
+            span = f"{int(known.fewest[run.job])} to {int(known.most[run.job])} nodes"
+            self._refuse(f"job {run.job} cannot have {nodes} nodes: it takes {span}")
+        self._sim.moves.set_width(run, nodes)
+
+    def _running(self, job: int) -> Run:
+        run = self._sim.runs.get(job)
+        if run is None or run.outcome != "running":
+            self._refuse(f"job {job} does not run")
+        assert run is not None
+        return run
+
+    def nodes_for(self, run: Run, count: int, avoid: Any = None) -> Ids:
+        """Return nodes for a job as the placement policy chooses them: ``count``, or none to let it wait."""
+        sim, fleet = self._sim, self._sim.fleet
+        free, free_gpus = fleet.free, fleet.free_gpus
+        if sim.windows.are_open:
+            kept = sim.windows.kept_from(run, sim.now)
+            free, free_gpus = free & ~kept, np.where(kept, 0, free_gpus)
+        if avoid is not None:
+            free, free_gpus = free & ~avoid, np.where(avoid, 0, free_gpus)
+        if (sim.windows.are_open or avoid is not None) and not self._fit(run, count, free, free_gpus):
+            return NONE
+        gpus = run.gpus if run.shares else 0
+        if run.shares and not (free_gpus >= gpus).any():
+            return NONE
+        machine = sim.world.machine
+        view = PlacementView(free, free_gpus, count, gpus, run.job, run.ids, machine.tiers, machine.scale_up)
         ids = sim.world.placement.place(view)
         if len(ids) == 0 and len(run.ids) == 0:
             return ids
-        if len(ids) != count or (sim.guards and (len(np.unique(ids)) != count or not sim.fleet.free[ids].all())):
-            self._refuse("placement returned nodes that are not free, or not as many as asked for")
+        if len(ids) != count:
+            self._refuse_placement()
+        if run.shares:
+            if free_gpus[ids[0]] < gpus:
+                self._refuse_placement()
+        elif sim.guards and (len(np.unique(ids)) != count or not free[ids].all()):
+            self._refuse_placement()
         return ids
+
+    @staticmethod
+    def _fit(run: Run, count: int, free: NDArray[np.bool_], free_gpus: Ids) -> bool:
+        return bool((free_gpus >= run.gpus).any()) if run.shares else int(np.count_nonzero(free)) >= count
+
+    def _refuse_placement(self) -> None:
+        name = type(self._sim.world.placement).__name__
+        reason = "placement returned nodes that are not free, or not as many as asked for"
+        raise PolicyError(name, self._sim.env.now, reason)
 
     def _refuse(self, reason: str) -> None:
         raise PolicyError(type(self._sim.world.scheduling).__name__, self._sim.env.now, reason)

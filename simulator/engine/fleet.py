@@ -13,6 +13,8 @@ from simulator.cluster.inventory import Machine
 
 Ids = NDArray[np.int64]
 FREE = -1
+SHARED = -2
+"""Holder of a node on which several jobs may have GPUs."""
 
 
 class Fleet:
@@ -28,14 +30,20 @@ class Fleet:
     Attributes
     ----------
     holder : int array, shape (nodes,)
-        Index of the job that holds the node, or ``FREE``.
+        Index of the job that holds the node as a whole, ``SHARED``, or ``FREE``.
     free : bool array, shape (nodes,)
-        Whether a job could start on the node: in service, not held, not spare.
+        Whether a job could start on the node as a whole: in service, not held, not spare.
+    free_gpus : int array, shape (nodes,)
+        GPUs that a job could take: all of a free node, the rest of a shared one, else 0.
+    free_at_s : float array, shape (nodes,)
+        When the node is expected to be free as a whole; infinite while it is out of service or spare.
+    tenant_end_s, tenant_gpus : arrays, shape (nodes, gpus_per_node), or None
+        Expected end and GPUs of the jobs on shared nodes; None where no job shares nodes.
     out : int array, shape (nodes,)
         Open outages of the node; in service when 0.
     """
 
-    def __init__(self, machine: Machine, warm_up_s: float) -> None:
+    def __init__(self, machine: Machine, warm_up_s: float, shares_nodes: bool = False) -> None:
         n, spares = machine.nodes, machine.spare_nodes
         self.machine = machine
         self.holder = np.full(n, FREE, dtype=np.int64)
@@ -43,20 +51,30 @@ class Fleet:
         self.spare[n - spares :] = True
         self.free = ~self.spare
         self._aside = np.zeros(n, dtype=bool)
+        g = machine.gpus_per_node
+        self.free_gpus = np.where(self.spare, 0, g)
+        self.free_at_s = np.where(self.spare, np.inf, 0.0)
+        self.tenants: dict[int, list[int]] = {}
+        self._closed: set[int] = set()  # shared nodes that take nobody new
+        self.tenant_end_s = np.zeros((n, g)) if shares_nodes else None
+        self.tenant_gpus = np.zeros((n, g), dtype=np.int64) if shares_nodes else None
         self.out = np.zeros(n, dtype=np.int64)
         self._under_repair = np.zeros(n, dtype=np.int64)
         self.n_free = n - spares
+        self.n_free_gpus = (n - spares) * g
         self.n_spare = spares
         self.n_out = 0
-        g = machine.gpus_per_node
         self.ledger = Ledger({"idle": (n - spares) * g, "spare": spares * g})
         self._warm_up_s = warm_up_s
         self._levels = {"nodes_out": (0, 0.0), "replacements": (0, 0.0)}
         self.occupancy: dict[str, dict[int, float]] = {key: defaultdict(float) for key in self._levels}
         self.watchers: list[Callable[[Ids, float], None]] = []
+        self.gpus_per_node = g
+        self._room = (0.0, 0, self.n_free_gpus)  # since when so many GPUs are free on partly held nodes, and in all
+        self.partly_free_gpu_s = self.free_gpu_s = 0.0
 
-    def take(self, ids: Ids, job: int, now_s: float) -> None:
-        """Give free nodes or spares to a job; the ledger is moved by the caller, who knows the job's state."""
+    def take(self, ids: Ids, job: int, end_s: float, now_s: float) -> None:
+        """Give free nodes or spares to a job until its expected end; the caller books it."""
         spares = self.spare[ids]
         n_spares = int(np.count_nonzero(spares))
         self.holder[ids] = job
@@ -65,14 +83,102 @@ class Fleet:
             self.n_spare -= n_spares
             self._note("replacements", self.machine.spare_nodes - self.n_spare, now_s)
         self.free[ids] = False
-        self.n_free -= len(ids) - n_spares
+        self.free_gpus[ids] = 0
+        self.free_at_s[ids] = end_s
+        n_free = len(ids) - n_spares
+        self.n_free -= n_free
+        self.n_free_gpus -= n_free * self.machine.gpus_per_node
         self._tell(ids, now_s)
+
+    def take_part(self, node: int, job: int, gpus: int, end_s: float, now_s: float) -> None:
+        """Give GPUs of a free or shared node to a job."""
+        assert self.tenant_gpus is not None
+        assert self.tenant_end_s is not None
+        if self.holder[node] == FREE:
+            self.holder[node] = SHARED
+            self.free[node] = False
+            self.n_free -= 1
+            self.tenants[node] = []
+            self.free_at_s[node] = end_s
+        self.tenants[node].append(job)
+        slot = int(np.flatnonzero(self.tenant_gpus[node] == 0)[0])
+        self.tenant_gpus[node, slot], self.tenant_end_s[node, slot] = gpus, end_s
+        self.free_gpus[node] -= gpus
+        self.n_free_gpus -= gpus
+        self.free_at_s[node] = max(self.free_at_s[node], end_s)
+        self._tell(np.array([node]), now_s)
 
     def give_back(self, ids: Ids, now_s: float) -> None:
         """Take nodes in service from their job (ledger state ``idle`` already booked) and refill the spares."""
         self.holder[ids] = FREE
         self._shelve(ids, now_s)
         self._tell(ids, now_s)
+
+    def give_back_part(self, node: int, job: int, gpus: int, end_s: float, now_s: float) -> None:
+        """Take the GPUs of one job on a shared node from it; the last one leaves a free node, or one put aside."""
+        self._strike_off(node, job, gpus, end_s)
+        if node not in self._closed:
+            self.free_gpus[node] += gpus
+            self.n_free_gpus += gpus
+        if self.tenants[node]:
+            self._tell(np.array([node]), now_s)
+            return
+        del self.tenants[node]
+        self.holder[node] = FREE
+        if node in self._closed:
+            self._closed.remove(node)
+            self._aside[node] = True
+        else:
+            self.n_free_gpus -= int(self.free_gpus[node])
+            self.free_gpus[node] = 0
+            self._shelve(np.array([node]), now_s)
+        self._tell(np.array([node]), now_s)
+
+    def lose_tenant(self, node: int, job: int, gpus: int, end_s: float) -> None:
+        """Strike a job off a shared node that leaves service; the last one leaves it to nobody."""
+        self._strike_off(node, job, gpus, end_s)
+        self._close(node)
+        if not self.tenants[node]:
+            del self.tenants[node]
+            self._closed.discard(node)
+            self.holder[node] = FREE
+
+    def _strike_off(self, node: int, job: int, gpus: int, end_s: float) -> None:
+        assert self.tenant_gpus is not None
+        assert self.tenant_end_s is not None
+        self.tenants[node].remove(job)
+        mine = (self.tenant_gpus[node] == gpus) & (self.tenant_end_s[node] == end_s)
+        slot = int(np.flatnonzero(mine)[0])
+        self.tenant_gpus[node, slot] = 0
+        used = self.tenant_gpus[node] > 0
+        self.free_at_s[node] = self.tenant_end_s[node][used].max(initial=0.0)
+
+    def _close(self, node: int) -> None:
+        """Let nobody new on a shared node."""
+        if node not in self._closed:
+            self._closed.add(node)
+            self.n_free_gpus -= int(self.free_gpus[node])
+            self.free_gpus[node] = 0
+
+    def expect_end(self, ids: Ids, old_s: float, new_s: float, gpus: int = 0) -> None:
+        """Move the expected end of the job on nodes, or of the one with ``gpus`` GPUs of a shared node."""
+        if gpus == 0:
+            self.free_at_s[ids] = new_s
+            return
+        assert self.tenant_gpus is not None
+        assert self.tenant_end_s is not None
+        node = int(ids[0])
+        slot = int(np.flatnonzero((self.tenant_gpus[node] == gpus) & (self.tenant_end_s[node] == old_s))[0])
+        self.tenant_end_s[node, slot] = new_s
+        self.free_at_s[node] = self.tenant_end_s[node][self.tenant_gpus[node] > 0].max()
+
+    def jobs_on(self, ids: Ids) -> list[int]:
+        """Return the jobs that have GPUs on any of these nodes, ascending."""
+        holders = set(self.holder[ids].tolist())
+        if SHARED in holders:
+            for node in ids[self.holder[ids] == SHARED].tolist():
+                holders.update(self.tenants[node])
+        return sorted(holders - {FREE, SHARED})
 
     def take_out(self, ids: Ids, now_s: float) -> Ids:
         """Open an outage on nodes that no job holds any more; return those that were in service until now."""
@@ -84,8 +190,7 @@ class Fleet:
                 self.n_spare -= 1
                 self.ledger.move(g, "spare", "down", now_s)
             elif self.free[node]:
-                self.free[node] = False
-                self.n_free -= 1
+                self._withdraw(np.array([node]))
                 self.ledger.move(g, "idle", "down", now_s)
             elif self._aside[node]:
                 self._aside[node] = False
@@ -93,6 +198,7 @@ class Fleet:
         tested = ids[(self.out[ids] > 0) & (self._under_repair[ids] == 0)]
         self.ledger.move(len(tested) * g, "testing", "down", now_s)
         self.out[ids] += 1
+        self.free_at_s[ids] = np.inf
         self._under_repair[ids] += 1
         if len(fresh):
             self.n_out += len(fresh)
@@ -101,15 +207,24 @@ class Fleet:
             self._tell(fresh, now_s)
         return fresh
 
+    def _withdraw(self, ids: Ids) -> None:
+        """Take free nodes from the reach of jobs."""
+        self.free[ids] = False
+        self.free_gpus[ids] = 0
+        self.free_at_s[ids] = np.inf
+        self.n_free -= len(ids)
+        self.n_free_gpus -= len(ids) * self.machine.gpus_per_node
+
     def put_aside(self, ids: Ids, now_s: float) -> None:
-        """Keep nodes in service that no job holds from everybody until they are taken out."""
+        """Keep nodes in service that no job holds from everybody until they are taken out; let nobody new on others."""
+        for node in ids[self.holder[ids] == SHARED].tolist():
+            self._close(node)
         ids = ids[(self.out[ids] == 0) & (self.holder[ids] == FREE)]
         spares, free = ids[self.spare[ids]], ids[self.free[ids]]
         self.spare[spares] = False
         self.n_spare -= len(spares)
         self.ledger.move(len(spares) * self.machine.gpus_per_node, "spare", "idle", now_s)
-        self.free[free] = False
-        self.n_free -= len(free)
+        self._withdraw(free)
         self._aside[ids] = True
         self._note("replacements", self.machine.spare_nodes - self.n_spare, now_s)
         self._tell(ids, now_s)
@@ -147,10 +262,14 @@ class Fleet:
         lacking = min(self.machine.spare_nodes - self.n_spare, self.n_free)
         if lacking > 0:
             ids = np.flatnonzero(self.free)[-lacking:]
-            self.free[ids] = False
-            self.n_free -= lacking
+            self._withdraw(ids)
             self._shelve(ids, now_s)
             self._tell(ids, now_s)
+
+    @property
+    def is_shelf_full(self) -> bool:
+        """Whether as many spares are ready as there shall be."""
+        return self.n_spare >= self.machine.spare_nodes
 
     def spares(self, count: int) -> Ids:
         """Return up to ``count`` spare nodes, lowest ids first."""
@@ -158,6 +277,7 @@ class Fleet:
 
     def close(self, now_s: float) -> None:
         """Count the time at the last levels."""
+        self._note_room(now_s)
         for quantity, (level, _) in list(self._levels.items()):
             self._note(quantity, level, now_s)
 
@@ -166,12 +286,17 @@ class Fleet:
         if wanted > 0:
             shelf = ids[len(ids) - wanted :]
             self.spare[shelf] = True
+            self.free_at_s[shelf] = np.inf
             self.n_spare += wanted
             self.ledger.move(wanted * self.machine.gpus_per_node, "idle", "spare", now_s)
             self._note("replacements", self.machine.spare_nodes - self.n_spare, now_s)
             ids = ids[: len(ids) - wanted]
+        g = self.machine.gpus_per_node
         self.free[ids] = True
+        self.free_gpus[ids] = g
+        self.free_at_s[ids] = now_s
         self.n_free += len(ids)
+        self.n_free_gpus += len(ids) * g
 
     def _note(self, quantity: str, level: int, now_s: float) -> None:
         old, since_s = self._levels[quantity]
@@ -180,6 +305,13 @@ class Fleet:
             self.occupancy[quantity][old] += now_s - since_s
         self._levels[quantity] = (level, now_s)
 
+    def _note_room(self, now_s: float) -> None:
+        since_s, partly, free = self._room
+        self.partly_free_gpu_s += partly * (now_s - since_s)
+        self.free_gpu_s += free * (now_s - since_s)
+        self._room = (now_s, self.n_free_gpus - self.n_free * self.gpus_per_node, self.n_free_gpus)
+
     def _tell(self, ids: Ids, now_s: float) -> None:
+        self._note_room(now_s)
         for watcher in self.watchers:
             watcher(ids, now_s)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.engine.fleet import FREE
 from simulator.faults.catalogue import FaultClass
 from simulator.faults.draws import Fault
 from simulator.faults.repairs import Visit, visits_of
@@ -72,8 +71,7 @@ class Incidents:
         nodes = sim.members(kind, fault.unit)
         if not self._is_exposed(kind, nodes):
             return False
-        holders = sorted(set(sim.fleet.holder[nodes].tolist()) - {FREE})
-        runs = [sim.runs[job] for job in holders]
+        runs = [run for job in sim.fleet.jobs_on(nodes) if not (run := sim.runs[job]).is_holding]
         if not kind.takes_node_out and not runs:
             return False
         incident = Incident(fault, kind, nodes, sim.now)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.accounting.ledger import RUNNING
-from simulator.engine.fleet import FREE
+from simulator.engine.fleet import FREE, SHARED
 from simulator.engine.incidents import Incident
 from simulator.engine.runs import NO_NODES, Run
 from simulator.engine.segment import Segment
 from simulator.errors import PolicyError
 from simulator.policies.decisions import Fail, Replace, Requeue
-from simulator.policies.protocols import InterruptionView
+from simulator.policies.views import InterruptionView
 from simulator.workload.checkpoints import CheckpointPlan, Reach
 from simulator.workload.restart import Source
 
@@ -46,16 +46,23 @@ class Jobs:
     # --- start and end -------------------------------------------------------------------------------------------
 
     def start(self, run: Run, ids: Ids) -> None:
-        """Start an attempt of a queued job on free nodes."""
+        """Start an attempt of a queued job on free nodes, besides those it may hold already."""
         sim = self._sim
         first = run.attempts == 0
         run.attempts += 1
         run.outcome = "running"
+        before = "waiting_for_nodes" if run.is_holding else "idle"
+        if run.is_holding:
+            self._enter(run, "idle")  # with its new nodes it goes on as one
+            ids, run.is_holding = np.concatenate((run.ids, ids)), False
         run.ids = ids
-        sim.fleet.take(ids, run.job, sim.now)
-        run.expected_end_s = sim.now + float(sim.world.jobs.requested_s[run.job])
-        sim.dispatcher.running.add(run.job, run.nodes, run.expected_end_s)
+        run.expected_end_s = sim.now + float(sim.known.requested_s[run.job]) / run.speed
+        self._occupy(run, ids)
+        sim.dispatcher.running.add(run.job, self.gpus_taken(run), run.expected_end_s)
+        sim.dispatcher.started_s[run.job] = sim.now
         self._enter(run, "restarting", before="idle")
+        if before == "waiting_for_nodes":
+            self._book("wait_for_nodes", sim.now - run.phases_start_s)
         run.loads = None
         if first:
             run.start_s = sim.now
@@ -65,33 +72,97 @@ class Jobs:
             self._restart(run, (("reallocate", phases.reallocate_s("queue")), *self._common_phases(run)))
         sim.incidents.meet(run)
 
+    def hold(self, run: Run, ids: Ids) -> None:
+        """Give a queued job some of its nodes, which it keeps while it waits for the others."""
+        sim = self._sim
+        if not run.is_holding:
+            run.is_holding, run.state = True, "waiting_for_nodes"
+            run.phases_start_s = sim.now
+        before = run.gpus_held(self._gpus_per_node)
+        sim.fleet.take(ids, run.job, math.inf, sim.now)
+        run.ids = np.concatenate((run.ids, ids))
+        used = run.gpus_held(self._gpus_per_node) - before
+        sim.fleet.ledger.move(used, "idle", "waiting_for_nodes", sim.now)
+
+    def drop_held(self, run: Run) -> None:
+        """Take back the nodes of a job that waits for others without a gang."""
+        self._book("wait_for_nodes", self._sim.now - run.phases_start_s)
+        self._enter(run, "idle")
+        ids, run.ids, run.is_holding = run.ids, NO_NODES, False
+        self._sim.fleet.give_back(ids, self._sim.now)
+
+    def exchange(self, run: Run, ids: Ids, nodes: int | None = None) -> None:
+        """Go on with other nodes, all of them free or its own, after a stop."""
+        sim = self._sim
+        self._enter(run, "idle")
+        sim.dispatcher.running.remove(run.job, run.expected_end_s)
+        old = run.ids
+        if run.shares:
+            sim.fleet.give_back_part(int(old[0]), run.job, run.gpus, run.expected_end_s, sim.now)
+        if nodes is not None:
+            sim.dispatcher.change_usage(run.job, (nodes - run.nodes) * self._gpus_per_node)
+            left_s = (run.expected_end_s - sim.now) * run.speed
+            sim.moves.set_width(run, nodes)
+            run.expected_end_s = sim.now + left_s / run.speed
+        if run.shares:
+            sim.fleet.take_part(int(ids[0]), run.job, run.gpus, run.expected_end_s, sim.now)
+        else:
+            gone, more = np.setdiff1d(old, ids), np.setdiff1d(ids, old)
+            if len(gone):
+                sim.fleet.give_back(gone, sim.now)
+            if len(more):
+                sim.fleet.take(more, run.job, run.expected_end_s, sim.now)
+            sim.fleet.expect_end(ids, 0.0, run.expected_end_s)
+        run.ids = ids
+        sim.dispatcher.running.add(run.job, self.gpus_taken(run), run.expected_end_s)
+        self.restart_in_place(run, "same" if nodes is not None else "queue")
+        sim.incidents.meet(run)
+        sim.dispatcher.request_pass()
+
+    def _occupy(self, run: Run, ids: Ids) -> None:
+        fleet, now = self._sim.fleet, self._sim.now
+        if run.shares:
+            fleet.take_part(int(ids[0]), run.job, run.gpus, run.expected_end_s, now)
+        else:
+            fleet.take(ids, run.job, run.expected_end_s, now)
+
+    def gpus_taken(self, run: Run) -> int:
+        """Return the GPUs that nobody else can have while it runs."""
+        return run.gpus if run.shares else run.nodes * self._gpus_per_node
+
     def _restart(self, run: Run, phases: tuple[tuple[str, float], ...]) -> None:
         run.version += 1
         run.phases = tuple(phase for phase in phases if phase[1] > 0)
         run.phases_start_s = self._sim.now
-        self._sim.env.process(self._attempt(run, run.version))
+        if run.loads is not None:
+            self._sim.env.process(self._load(run, run.version))
+        elif run.phases:
+            self._after(sum(seconds for _, seconds in run.phases), self._begin_work, run)
+        else:
+            self._work(run)
 
-    def _attempt(self, run: Run, version: int) -> Generator[Any, Any, None]:
-        """Go through the restart phases and the work; a later version of the run makes this attempt stale."""
-        sim = self._sim
-        transfer = run.loads
-        if transfer is not None:
-            before = [name for name, _ in run.phases].index("load")
-            yield sim.env.timeout(sum(seconds for _, seconds in run.phases[:before]))
-            if run.version != version:
-                return
-            began_s = sim.now
-            yield sim.interconnect.load(run, transfer.size_bytes)
-            loaded = ("load", sim.now - began_s + transfer.load_s)
-            run.phases = (*run.phases[:before], loaded, *run.phases[before + 1 :])
-        restart_s = sum(seconds for _, seconds in run.phases) - (sim.now - run.phases_start_s)
-        if restart_s > 0:
-            yield sim.env.timeout(restart_s)
+    def _after(self, delay_s: float, action: Callable[[Run], None], run: Run) -> None:
+        """Let something happen to a run after a time, unless a later version of it makes that stale."""
+        self._sim.env.timeout(delay_s, (action, run, run.version)).callbacks.append(_act)
+
+    def _load(self, run: Run, version: int) -> Generator[Any, Any, None]:
+        """Go through the phases of a restart that reads its checkpoint from shared storage."""
+        sim, transfer = self._sim, run.loads
+        assert transfer is not None
+        before = [name for name, _ in run.phases].index("load")
+        yield sim.env.timeout(sum(seconds for _, seconds in run.phases[:before]))
         if run.version != version:
             return
+        began_s = sim.now
+        yield sim.interconnect.load(run, transfer.size_bytes)
+        loaded = ("load", sim.now - began_s + transfer.load_s)
+        run.phases = (*run.phases[:before], loaded, *run.phases[before + 1 :])
+        left_s = transfer.load_s + sum(seconds for _, seconds in run.phases[before + 1 :])
+        self._after(left_s, self._begin_work, run)
+
+    def _begin_work(self, run: Run) -> None:
         self._book_phases(run)
         self._work(run)
-        yield from self._finish(run, version)
 
     def _work(self, run: Run) -> None:
         now = self._sim.now
@@ -102,17 +173,16 @@ class Jobs:
         for incident in run.recovering_from:
             incident.productive_again_s = now
         run.recovering_from = []
+        self._wait_for_end(run)
 
-    def _finish(self, run: Run, version: int) -> Generator[Any, Any, None]:
+    def _wait_for_end(self, run: Run) -> None:
         """Wait until the work is done at the present rate; a change of rate makes this wait stale."""
         segment = run.segment
         assert segment is not None
-        left_s = segment.time_left(self._sim.now, run.work_s - run.done_s)
-        if math.isinf(left_s):
-            return
-        yield self._sim.env.timeout(left_s)
-        if run.version == version:
-            self._complete(run)
+        is_sound = run.work_s <= run.fails_at_s
+        left_s = segment.time_left(self._sim.now, (min(run.work_s, run.fails_at_s) - run.done_s) / run.speed)
+        if math.isfinite(left_s):
+            self._after(left_s, self._complete if is_sound else self._fail_by_itself, run)
 
     def change_pace(self, run: Run, rate: float, plan: CheckpointPlan) -> None:
         """Let a running job go on at another rate (useful seconds per second, 0 to 1) and with other times of saves."""
@@ -121,27 +191,38 @@ class Jobs:
         if rate != segment.rate or (plan is not segment.plan and plan.tiers != segment.plan.tiers):
             segment.change(self._sim.now, rate, plan)
             run.version += 1
-            self._sim.env.process(self._finish(run, run.version))
+            self._wait_for_end(run)
 
     def _complete(self, run: Run) -> None:
         self._book_segment(run)
         run.done_s = run.work_s
         self._end(run, "completed")
 
+    def _fail_by_itself(self, run: Run) -> None:
+        """Let a job meet the fault in its own program: it is localised at once, and no node is to blame."""
+        self.interrupt(run, "process")
+        self.decide(run)
+
     def _end(self, run: Run, outcome: str, reason: str = "") -> None:
         run.version += 1
         run.outcome, run.reason = outcome, reason
         run.end_s = self._sim.now
-        self._let_all_go(run)
-        self._sim.note_end()
+        self.let_go(run)
+        self._sim.close(run)
 
-    def _let_all_go(self, run: Run) -> None:
+    def let_go(self, run: Run) -> None:
+        """Give all nodes of a job back and let others have them."""
         sim = self._sim
-        sim.dispatcher.running.remove(run.job, run.expected_end_s)
+        sim.dispatcher.left(run, self.gpus_taken(run))
         self._enter(run, "idle")
         self._release_cordons(run)
         ids, run.ids = run.ids, NO_NODES
-        sim.fleet.give_back(ids, sim.now)
+        run.is_leaving = False
+        if run.shares:
+            for node in ids.tolist():
+                sim.fleet.give_back_part(node, run.job, run.gpus, run.expected_end_s, sim.now)
+        else:
+            sim.fleet.give_back(ids, sim.now)
         self._serve_short()
         sim.dispatcher.request_pass()
 
@@ -154,6 +235,14 @@ class Jobs:
         work is lost except checkpoints that a wider failure destroys.
         """
         run.interruptions += 1
+        self.stop(run)
+        if run.state != "detecting":
+            run.phases_start_s = self._sim.now
+            self._enter(run, "detecting")
+        return self.lose_work(run, reach)
+
+    def stop(self, run: Run) -> None:
+        """End what a job is doing and book it."""
         run.version += 1
         if run.state == RUNNING:
             self._book_segment(run)
@@ -163,21 +252,24 @@ class Jobs:
         elif run.state == "waiting_for_nodes":
             self._book("wait_for_nodes", self._sim.now - run.phases_start_s)
             self._short.remove(run)
-        if run.state != "detecting":
-            run.phases_start_s = self._sim.now
-            self._enter(run, "detecting")
-        return self._lose_work(run, reach)
 
-    def _lose_work(self, run: Run, reach: Reach) -> float:
+    def lose_work(self, run: Run, reach: Reach) -> float:
+        """Fall back to what is saved and survives; return the work that is lost, GPU-seconds."""
         for index, tier in enumerate(run.plan.tiers):
             if not tier.is_usable_after(reach):
                 run.saved_s[index] = 0.0
         restored_s = max(run.saved_s, default=0.0)
         lost_s = run.done_s - restored_s
+        if lost_s <= 0.0:
+            return 0.0
+        # Work done at several widths is lost in proportion.
+        lost_gpu_s = run.busy_gpu_s * lost_s / run.done_s if run.resizes else lost_s * run.gpus
+        run.busy_gpu_s -= lost_gpu_s
         run.done_s = restored_s
         run.lost_s += lost_s
-        self._sim.fleet.ledger.book(lost_s * run.gpus, "productive", "lost_work")
-        return lost_s * run.gpus
+        run.lost_gpu_s += lost_gpu_s
+        self._sim.fleet.ledger.book(lost_gpu_s, "productive", "lost_work")
+        return lost_gpu_s
 
     def decide(self, run: Run) -> None:
         """Carry out what the recovery policy decides once every cause is isolated."""
@@ -186,39 +278,56 @@ class Jobs:
         run.without_progress = 0 if run.done_s > run.restored_s else run.without_progress + 1
         run.restored_s = run.done_s
         self._release_cordons(run)
-        decision = run.profile.recovery.recover(
-            InterruptionView(
-                now_s=sim.now,
-                job=run.job,
-                lost_nodes=run.nodes - len(run.ids),
-                spares_free=sim.fleet.n_spare,
-                idle_nodes=sim.fleet.n_free,
-                interruptions=run.interruptions,
-                interruptions_without_progress=run.without_progress,
-            )
+        view = InterruptionView(
+            now_s=sim.now,
+            job=run.job,
+            lost_nodes=run.nodes - len(run.ids),
+            spares_free=sim.fleet.n_spare,
+            idle_nodes=sim.fleet.n_free,
+            interruptions=run.interruptions,
+            interruptions_without_progress=run.without_progress,
+            requeues=run.requeues,
         )
+        decision = run.profile.recovery.recover(view)
+        if run.is_leaving and isinstance(decision, Replace):
+            decision = Requeue()  # its nodes are promised to somebody
         match decision:
             case Replace():
                 self._enter(run, "waiting_for_nodes")
                 run.phases_start_s = sim.now
                 self._short.append(run)
                 self._serve_short()
-            case Requeue():
+            case Requeue(delay_s):
                 # Copies on the nodes go with the nodes; what outlives a whole domain stays.
-                run.recovering_from[-1].lost_work_gpu_s += self._lose_work(run, "domain")
-                self._let_all_go(run)
-                run.outcome = "pending"
-                sim.dispatcher.submit(run.job)
+                lost_gpu_s = self.lose_work(run, "domain")
+                if run.recovering_from:
+                    run.recovering_from[-1].lost_work_gpu_s += lost_gpu_s
+                run.requeues += 1
+                self.requeue(run, delay_s)
             case Fail():
                 self._end(run, "failed", "the recovery policy gave up")
             case _:
                 raise PolicyError(type(run.profile.recovery).__name__, sim.now, f"unknown decision {decision!r}")
 
+    def requeue(self, run: Run, delay_s: float = 0.0) -> None:
+        """Give all nodes back and put the job in the queue again after a time."""
+        self.let_go(run)
+        run.outcome = "pending"
+        if delay_s > 0.0:
+            self._after(delay_s, self._submit_again, run)
+        else:
+            self._submit_again(run)
+
+    def _submit_again(self, run: Run) -> None:
+        self._sim.dispatcher.submit(run.job)
+
     def _serve_short(self) -> None:
         """Give spares and idle nodes to gangs that lack nodes; a gang that is complete restarts."""
         sim = self._sim
+        if not self._short and sim.fleet.is_shelf_full:
+            return
         for run in list(self._short):
-            for source in (sim.world.machine.spare_kind, "repaired"):
+            for source in ("repaired",) if run.shares else (sim.world.machine.spare_kind, "repaired"):
                 if len(run.ids) < run.nodes:
                     self._fill(run, source)
             if len(run.ids) < run.nodes:
@@ -227,18 +336,27 @@ class Jobs:
             waited_s = sim.now - run.phases_start_s
             if waited_s > 0:
                 self._book("wait_for_nodes", waited_s)
-            self._enter(run, "restarting")
-            restart = run.profile.restart
-            phases = (
-                ("tear_down", restart.tear_down_s),
-                ("reallocate", restart.reallocate_s(_source(run.source))),
-            )
-            self._restart(run, (*phases, *self._common_phases(run)))
+            self.restart_in_place(run, run.source)
             sim.incidents.meet(run)
         sim.fleet.refill(sim.now)
 
+    def restart_in_place(self, run: Run, source: str) -> None:
+        """Begin the phases of a restart on the nodes a job holds."""
+        self._enter(run, "restarting")
+        restart = run.profile.restart
+        phases = (("tear_down", restart.tear_down_s), ("reallocate", restart.reallocate_s(_source(source))))
+        self._restart(run, (*phases, *self._common_phases(run)))
+
     def _fill(self, run: Run, source: str) -> None:
         sim, lacking = self._sim, run.nodes - len(run.ids)
+        if run.shares:
+            ids = sim.dispatcher.nodes_for(run, 1)
+            if len(ids):
+                self._occupy(run, ids)
+                run.ids = ids
+                sim.fleet.ledger.move(run.gpus, "idle", run.state, sim.now)
+                run.source = source
+            return
         shelf = "idle" if source == "repaired" else "spare"
         available = sim.fleet.n_free if shelf == "idle" else sim.fleet.n_spare
         count = min(lacking, available)
@@ -246,10 +364,10 @@ class Jobs:
             return
         ids = sim.dispatcher.nodes_for(run, count) if shelf == "idle" else sim.fleet.spares(count)
         before = run.gpus_held(self._gpus_per_node)
-        sim.fleet.take(ids, run.job, sim.now)
+        sim.fleet.take(ids, run.job, run.expected_end_s, sim.now)
         run.ids = np.concatenate((run.ids, ids))
         if shelf == "spare":
-            sim.fleet.ledger.move(count * self._gpus_per_node, "spare", "idle", sim.now)
+            sim.fleet.ledger.move(len(ids) * self._gpus_per_node, "spare", "idle", sim.now)
         used = run.gpus_held(self._gpus_per_node) - before
         sim.fleet.ledger.move(used, "idle", run.state, sim.now)
         # A node that a gang had to wait for has just been repaired, wherever it lay for an instant.
@@ -277,16 +395,29 @@ class Jobs:
     def lose_nodes(self, ids: Ids) -> None:
         """Take nodes away from the jobs that hold them; their GPUs are booked as down."""
         sim, g = self._sim, self._gpus_per_node
-        holders = sim.fleet.holder[ids]
-        for job in sorted(set(holders.tolist()) - {FREE}):
+        holder = sim.fleet.holder[ids]
+        for node in ids[holder == SHARED].tolist():
+            self._lose_shared(node)
+        for job in sorted(set(holder.tolist()) - {FREE, SHARED}):
             run = sim.runs[job]
-            gone = ids[holders == job]
+            gone = ids[holder == job]
             before = run.gpus_held(g)
             run.drop(gone)
             used = before - run.gpus_held(g)
             sim.fleet.ledger.move(used, run.state, "down", sim.now)
             sim.fleet.ledger.move(len(gone) * g - used, "idle", "down", sim.now)
             sim.fleet.holder[gone] = FREE
+
+    def _lose_shared(self, node: int) -> None:
+        """Take a shared node away from all jobs on it."""
+        sim, rest = self._sim, self._gpus_per_node
+        for job in list(sim.fleet.tenants[node]):
+            run = sim.runs[job]
+            sim.fleet.ledger.move(run.gpus, run.state, "down", sim.now)
+            sim.fleet.lose_tenant(node, job, run.gpus, run.expected_end_s)
+            run.ids = NO_NODES
+            rest -= run.gpus
+        sim.fleet.ledger.move(rest, "idle", "down", sim.now)
 
     def receive(self, ids: Ids) -> None:
         """Put nodes that are back in service to use: gangs that lack nodes first, then spares, then the queue."""
@@ -299,22 +430,17 @@ class Jobs:
     def cordon(self, incident: Incident) -> bool:
         """Mark held nodes to leave when their jobs let go, keep the others aside; return whether any job holds one."""
         self._sim.fleet.put_aside(incident.nodes, self._sim.now)
-        holders = self._sim.fleet.holder[incident.nodes]
-        jobs = set(holders.tolist()) - {FREE}
+        jobs = self._sim.fleet.jobs_on(incident.nodes)
         for job in jobs:
             self._sim.runs[job].cordons.append(incident)
         return bool(jobs)
 
     def wait_until_let_go(self, incident: Incident) -> Generator[Any, Any, None]:
         """Wait until no job holds the incident's nodes."""
-        while any(incident in run.cordons for run in self._holders(incident)):
+        while any(incident in self._sim.runs[job].cordons for job in self._sim.fleet.jobs_on(incident.nodes)):
             event = self._sim.env.event()
             self._let_go[id(incident)] = (incident, event)
             yield event
-
-    def _holders(self, incident: Incident) -> list[Run]:
-        holders = set(self._sim.fleet.holder[incident.nodes].tolist()) - {FREE}
-        return [self._sim.runs[job] for job in sorted(holders)]
 
     def _release_cordons(self, run: Run) -> None:
         for incident in run.cordons:
@@ -358,8 +484,9 @@ class Jobs:
         for tier in range(len(run.plan.tiers)):
             saved_s = segment.usable_work(now, tier)
             if saved_s > 0:
-                run.saved_s[tier] = run.done_s + saved_s
-        run.done_s += useful_s
+                run.saved_s[tier] = run.done_s + saved_s * run.speed
+        run.done_s += useful_s * run.speed
+        run.busy_gpu_s += productive_s * run.gpus
         run.segment = None
 
     def _book_phases(self, run: Run) -> None:
@@ -374,7 +501,7 @@ class Jobs:
         self.phase_s[phase] = self.phase_s.get(phase, 0.0) + seconds
         self.phase_times[phase] = self.phase_times.get(phase, 0) + 1
 
-    def close(self, run: Run) -> None:
+    def settle(self, run: Run) -> None:
         """Book what a job has done when the simulated time ends."""
         if run.state == RUNNING:
             self._book_segment(run)
@@ -382,6 +509,13 @@ class Jobs:
             self._book_phases(run)
         elif run.state in ("waiting_for_nodes", "detecting"):
             self._book("detect" if run.state == "detecting" else "wait_for_nodes", self._sim.now - run.phases_start_s)
+
+
+def _act(event: Any) -> None:
+    """Do what was to happen to a run unless that is stale."""
+    action, run, version = event._value
+    if run.version == version:
+        action(run)
 
 
 def _first_phases(run: Run) -> tuple[tuple[str, float], ...]:

@@ -7,7 +7,10 @@ from bisect import bisect_left, bisect_right
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.workload.job import JobTable
+from simulator.telemetry.submissions import Submissions
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 class WaitingJobs:
@@ -15,15 +18,15 @@ class WaitingJobs:
 
     Parameters
     ----------
-    jobs : JobTable
-        The workload.
+    known : Submissions
+        The workload as the operator knows it.
     """
 
-    def __init__(self, jobs: JobTable) -> None:
-        self._jobs = jobs
-        size = max(len(jobs), 1)
+    def __init__(self, known: Submissions) -> None:
+        self._known = known
+        size = max(len(known.job), 1)
         self._job = np.empty(2 * size, dtype=np.int64)
-        self._nodes = np.empty(2 * size, dtype=np.int64)
+        self._gpus = np.empty(2 * size, dtype=np.int64)
         self._requested_s = np.empty(2 * size)
         self._low = self._high = 0
 
@@ -35,41 +38,58 @@ class WaitingJobs:
         if self._high == len(self._job):
             self._slide_to_front()
         low, high = self._low, self._high
-        place = (
-            high if high == low or self._job[high - 1] < job else low + int(np.searchsorted(self._job[low:high], job))
-        )
-        for column, value in self._row(job):
-            column[place + 1 : high + 1] = column[place:high]
-            column[place] = value
+        known = self._known
+        if high == low or self._job[high - 1] < job:
+            place = high
+        else:
+            place = low + int(np.searchsorted(self._job[low:high], job))
+            for column in (self._job, self._gpus, self._requested_s):
+                column[place + 1 : high + 1] = column[place:high]
+        self._job[place] = job
+        self._gpus[place] = known.gpus[job]
+        self._requested_s[place] = known.requested_s[job]
         self._high += 1
 
-    def remove(self, jobs: list[int]) -> None:
-        """Take jobs out; cheap when they are at the head."""
-        for job in jobs:
-            low = self._low
-            if self._job[low] != job:
-                place = low + int(np.searchsorted(self._job[low : self._high], job))
-                for column in (self._job, self._nodes, self._requested_s):
-                    column[low + 1 : place + 1] = column[low:place]
+    def remove(self, job: int) -> None:
+        """Take a job out; cheap near either end."""
+        low, high = self._low, self._high
+        if self._job[low] == job:
             self._low += 1
+            return
+        place = low + int(np.searchsorted(self._job[low:high], job))
+        if place - low < high - place:
+            for column in (self._job, self._gpus, self._requested_s):
+                column[low + 1 : place + 1] = column[low:place]
+            self._low += 1
+        else:
+            for column in (self._job, self._gpus, self._requested_s):
+                column[place : high - 1] = column[place + 1 : high]
+            self._high -= 1
 
-    def columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Return job index, nodes and estimate of the waiting jobs, as views."""
+    def has(self, job: int) -> bool:
+        """Return whether a job waits."""
+        window = self._job[self._low : self._high]
+        place = int(np.searchsorted(window, job))
+        return place < len(window) and int(window[place]) == job
+
+    def columns(self) -> tuple[Ints, Ints, Floats]:
+        """Return job index, GPUs and estimate of the waiting jobs, as views."""
         window = slice(self._low, self._high)
-        return self._job[window], self._nodes[window], self._requested_s[window]
+        return self._job[window], self._gpus[window], self._requested_s[window]
 
-    def _row(self, job: int) -> tuple[tuple[NDArray[np.int64] | NDArray[np.float64], float], ...]:
-        jobs = self._jobs
-        return (self._job, job), (self._nodes, jobs.nodes[job]), (self._requested_s, jobs.requested_s[job])
+    @property
+    def gpus(self) -> int:
+        """GPUs that all waiting jobs want together."""
+        return int(self._gpus[self._low : self._high].sum())
 
     def _slide_to_front(self) -> None:
         n = len(self)
-        for column in (self._job, self._nodes, self._requested_s):
+        for column in (self._job, self._gpus, self._requested_s):
             column[:n] = column[self._low : self._high].copy()
         self._low, self._high = 0, n
 
 
-class RunningJobs:
+class RunningColumns:
     """Jobs that hold nodes, in order of their expected end.
 
     Parameters
@@ -79,20 +99,26 @@ class RunningJobs:
     """
 
     def __init__(self, capacity: int) -> None:
-        self._nodes = np.empty(capacity, dtype=np.int64)
+        self._job = np.empty(capacity, dtype=np.int64)
+        self._gpus = np.empty(capacity, dtype=np.int64)
         self._end_s = np.empty(capacity)
         self._ends: list[float] = []
         self._jobs: list[int] = []
 
-    def add(self, job: int, nodes: int, expected_end_s: float) -> None:
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def add(self, job: int, gpus: int, expected_end_s: float) -> None:
         """Insert a job."""
         n = len(self._jobs)
         place = bisect_right(self._ends, expected_end_s)
         self._ends.insert(place, expected_end_s)
         self._jobs.insert(place, job)
-        self._nodes[place + 1 : n + 1] = self._nodes[place:n]
-        self._end_s[place + 1 : n + 1] = self._end_s[place:n]
-        self._nodes[place] = nodes
+        if place < n:
+            for column in (self._job, self._gpus, self._end_s):
+                column[place + 1 : n + 1] = column[place:n]
+        self._job[place] = job
+        self._gpus[place] = gpus
         self._end_s[place] = expected_end_s
 
     def remove(self, job: int, expected_end_s: float) -> None:
@@ -102,13 +128,13 @@ class RunningJobs:
         while self._jobs[place] != job:
             place += 1
         del self._ends[place], self._jobs[place]
-        self._nodes[place : n - 1] = self._nodes[place + 1 : n]
-        self._end_s[place : n - 1] = self._end_s[place + 1 : n]
+        for column in (self._job, self._gpus, self._end_s):
+            column[place : n - 1] = column[place + 1 : n]
 
-    def columns(self, now_s: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return nodes and expected ends; a job past its estimate is expected to end now."""
+    def columns(self, now_s: float) -> tuple[Ints, Ints, Floats]:
+        """Return jobs, GPUs and expected ends; a job past its estimate is expected to end now."""
         n = len(self._jobs)
         end_s = self._end_s[:n]
         if n and self._ends[0] < now_s:
             end_s = np.maximum(end_s, now_s)
-        return self._nodes[:n], end_s
+        return self._job[:n], self._gpus[:n], end_s

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.accounting.columns import BUCKETS
+from simulator.accounting.groups import by_account, by_size
 from simulator.accounting.ledger import RUNNING, STATES
 from simulator.accounting.metrics import summarise, weighted_quantile
 from simulator.accounting.outcome import Outcome
 from simulator.engine.incidents import Incident
-from simulator.engine.runs import Run
+from simulator.engine.job_rows import OUTCOMES
 from simulator.network.parts import loads_by_tier
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ def outcome_of(simulation: Simulation) -> Outcome:
         "jobs": jobs,
         "incidents": incidents,
         "series": _series(simulation),
+        "queue": _queue(simulation),
+        "classes": by_size(jobs),
+        "accounts": by_account(jobs),
+        "spans": simulation.spans.table(end_s),
         "phases": _phases(simulation),
         "occupancy": occupancy,
         "steps": _steps(simulation),
@@ -56,6 +61,13 @@ def outcome_of(simulation: Simulation) -> Outcome:
     price = simulation.world.price_usd_per_gpu_s
     gpu_s = simulation.world.machine.gpus * end_s
     summary = summarise(jobs, incidents, ledger, math.nan if price is None else price * gpu_s, end_s)
+    moves, fleet = simulation.moves, simulation.fleet
+    summary["second_order_preemptions"] = float(moves.second_order)
+    summary["second_order_lost_gpu_s"] = moves.second_order_gpu_s
+    summary["queue_gpus_mean"] = simulation.dispatcher.wanted_gpu_s / end_s if end_s > 0 else math.nan
+    summary["fragmentation_mean"] = fleet.partly_free_gpu_s / fleet.free_gpu_s if fleet.free_gpu_s > 0 else math.nan
+    power = simulation.world.power
+    summary["energy_j"] = math.nan if power is None else power.energy_j(ledger)
     summary["wait_for_nodes_s"] = simulation.jobs.phase_s.get("wait_for_nodes", 0.0)
     summary["nodes_out_mean"] = _mean_level(occupancy, "nodes_out")
     summary["spares_used_p99"] = _quantile_level(occupancy, "replacements", 0.99)
@@ -63,40 +75,42 @@ def outcome_of(simulation: Simulation) -> Outcome:
 
 
 def _jobs(simulation: Simulation, end_s: float) -> Columns:
-    table, runs = simulation.world.jobs, simulation.runs
+    table, rows, known = simulation.world.jobs, simulation.rows, simulation.known
     n = len(table)
-    columns: Columns = {name: np.full(n, math.nan) for name in ("start_s", "end_s", "ettr")}
-    columns |= {name: np.zeros(n) for name in ("productive_s", "lost_work_gpu_s")}
-    columns |= {name: np.zeros(n, dtype=np.int64) for name in ("attempts", "interruptions")}
-    state, reason = np.full(n, "pending", dtype=object), np.full(n, "", dtype=object)
-    for job, why in simulation.rejected.items():
-        state[job], reason[job] = "rejected", why
-    for job, run in runs.items():
-        state[job], reason[job] = run.outcome, run.reason
-        columns["start_s"][job], columns["end_s"][job] = run.start_s, run.end_s
-        columns["attempts"][job], columns["interruptions"][job] = run.attempts, run.interruptions
-        columns["productive_s"][job] = run.done_s
-        columns["lost_work_gpu_s"][job] = run.lost_s * run.gpus
-        columns["ettr"][job] = _ettr(run, end_s)
-    columns |= _of_steps(simulation)
+    reason = np.full(n, "", dtype=object)
+    for job, why in rows.reason.items():
+        reason[job] = why
+    with np.errstate(invalid="ignore", divide="ignore"):
+        wall_s = np.where(np.isnan(rows.end_s), end_s, rows.end_s) - rows.start_s
+        ettr = np.where(wall_s > 0, rows.productive_s / wall_s, math.nan)
     arrived = table.submit_s < end_s if simulation.world.horizon_s is not None else np.ones(n, dtype=bool)
     columns = {
         "job": table.job,
         "user": table.user,
+        "account": np.array(known.accounts, dtype=object)[known.account] if n else table.account,
+        "partition": table.partition,
         "gpus": table.gpus,
-        "nodes": table.nodes,
+        "nodes": np.where(rows.nodes >= 0, rows.nodes, table.nodes),
+        "priority": table.priority,
         "submit_s": table.submit_s,
-        "state": state,
+        "requested_s": table.requested_s,
+        "state": np.array(OUTCOMES, dtype=object)[rows.outcome],
         "reason": reason,
-        "wait_s": columns["start_s"] - table.submit_s,
-        **columns,
+        "wait_s": rows.start_s - table.submit_s,
+        "start_s": rows.start_s,
+        "end_s": rows.end_s,
+        "ettr": ettr,
+        "productive_s": rows.productive_s,
+        "lost_work_gpu_s": rows.lost_gpu_s,
+        **{name: column.astype(np.int64) for name, column in rows.counts.items()},
+        **_of_steps(simulation),
     }
     return {name: column[arrived] for name, column in columns.items()}
 
 
 def _of_steps(simulation: Simulation) -> Columns:
     """Return the columns of the jobs that use the fabric or the storage."""
-    n = len(simulation.world.jobs)
+    n, jobs = len(simulation.world.jobs), simulation.world.jobs
     names = ("step_s", "step_slowdown", "mfu", "checkpoint_write_s", "network_stall_s")
     columns: Columns = {name: np.full(n, math.nan) for name in names}
     columns["network_timeouts"] = np.zeros(n, dtype=np.int64)
@@ -110,7 +124,7 @@ def _of_steps(simulation: Simulation) -> Columns:
             # Steps per second are what adds up in time, so the mean is harmonic.
             columns["step_s"][job] = record.stepped_s / record.steps
             columns["step_slowdown"][job] = columns["step_s"][job] / nominal_s
-            step = simulation.runs[job].profile.step
+            step = simulation.world.profiles[int(jobs.profile[job])].step
             assert step is not None
             columns["mfu"][job] = (
                 step.nominal_mfu * nominal_s * record.steps / (record.stepped_s + record.stood_still_s)
@@ -145,11 +159,6 @@ def _links(simulation: Simulation, end_s: float) -> Columns:
         rows += [(f"storage_{way}", -1, 1, s, s) for way, s in zip(("write", "read"), shares, strict=True)]
     kinds = (object, np.int64, np.int64, np.float64, np.float64)
     return {name: np.array([row[i] for row in rows], dtype=kinds[i]) for i, name in enumerate(names)}
-
-
-def _ettr(run: Run, end_s: float) -> float:
-    wall_s = (end_s if math.isnan(run.end_s) else run.end_s) - run.start_s
-    return run.done_s / wall_s if wall_s > 0 else math.nan
 
 
 _TIMES = (
@@ -202,6 +211,13 @@ def _series(simulation: Simulation) -> Columns:
         "state": np.tile(np.array([STATES[index] for index in shown], dtype=object), len(gpus)),
         "gpus": gpus[:, shown].reshape(-1),
     }
+
+
+def _queue(simulation: Simulation) -> Columns:
+    sampler = simulation.sampler
+    rows = np.array(sampler.queue, dtype=np.int64).reshape(-1, 5)
+    names = ("waiting_jobs", "waiting_gpus", "running_jobs", "free_gpus", "partly_free_gpus")
+    return {"time_s": np.array(sampler.times), **{name: rows[:, i] for i, name in enumerate(names)}}
 
 
 def _phases(simulation: Simulation) -> Columns:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from simulator.engine.segment import Segment
 from simulator.faults.catalogue import FaultClass
-from simulator.policies.protocols import CheckpointView
+from simulator.policies.views import CheckpointView
 from simulator.workload.checkpoints import CheckpointPlan, Transfer
 
 if TYPE_CHECKING:
@@ -30,9 +30,13 @@ class Run:
     job : int
         Index in the job table.
     nodes, gpus : int
-        Whole nodes wanted; GPUs asked for.
+        Whole nodes wanted now, and GPUs asked for on them.
+    shares : bool
+        Whether it takes only its GPUs of one node.
     work_s : float
         Productive seconds to do in all.
+    fails_at_s : float
+        Work at which a fault of its own ends every attempt.
     profile : JobProfile
         How it saves its work and recovers.
     plan : CheckpointPlan
@@ -42,7 +46,9 @@ class Run:
     job: int
     nodes: int
     gpus: int
+    shares: bool
     work_s: float
+    fails_at_s: float
     profile: JobProfile
     plan: CheckpointPlan
     saved_s: list[float]
@@ -57,10 +63,19 @@ class Run:
     attempts: int = 0
     interruptions: int = 0
     without_progress: int = 0
+    requeues: int = 0
+    preemptions: int = 0
+    resizes: int = 0
+    migrations: int = 0
     done_s: float = 0.0  # work done and not lost, full-rate seconds
     restored_s: float = 0.0  # work restored at the last restart
     lost_s: float = 0.0
+    lost_gpu_s: float = 0.0
     slowed_s: float = 0.0  # running time that a rate below 1 cost
+    busy_gpu_s: float = 0.0  # useful GPU-seconds, at the widths it had
+    speed: float = 1.0  # of its present width relative to its nominal one
+    is_leaving: bool = False  # told to go, its grace runs
+    is_holding: bool = False  # has some of its nodes and waits for the others, without a gang
     segment: Segment | None = None  # while it runs
     phases: tuple[tuple[str, float], ...] = ()
     phases_start_s: float = math.nan
@@ -72,6 +87,8 @@ class Run:
 
     def gpus_held(self, gpus_per_node: int) -> int:
         """Return the GPUs it uses on the nodes it holds; the unused part of its last node is left out first."""
+        if self.shares:
+            return self.gpus if len(self.ids) else 0
         unused = self.nodes * gpus_per_node - self.gpus
         return max(len(self.ids) * gpus_per_node - unused, 0)
 

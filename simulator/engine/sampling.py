@@ -31,6 +31,7 @@ class Sampler:
         self._sim = simulation
         self.times: list[float] = []
         self.gpus: list[tuple[int, ...]] = []
+        self.queue: list[tuple[int, int, int, int, int]] = []
 
     def sample(self) -> Generator[Any, Any, None]:
         """Sample at 0 and then at equal distances: as the scenario says, else a 400th of the horizon, else a day."""
@@ -49,3 +50,10 @@ class Sampler:
             delay_s = step_s
             self.times.append(self._sim.now)
             self.gpus.append(tuple(ledger.gpus[state] for state in STATES))
+            self.queue.append(self._queue())
+
+    def _queue(self) -> tuple[int, int, int, int, int]:
+        """Return waiting jobs and their GPUs, running jobs, free GPUs and those on partly held nodes."""
+        dispatcher, fleet = self._sim.dispatcher, self._sim.fleet
+        waiting, free = dispatcher.waiting, fleet.n_free_gpus
+        return len(waiting), waiting.gpus, len(dispatcher.running), free, free - fleet.n_free * fleet.gpus_per_node

@@ -17,15 +17,20 @@ from simulator.engine.fabric_incidents import FabricIncidents
 from simulator.engine.fleet import FREE, Fleet
 from simulator.engine.incidents import Incidents
 from simulator.engine.interconnect import Interconnect
+from simulator.engine.job_rows import JobRows
 from simulator.engine.jobs import Jobs
+from simulator.engine.moves import Moves
 from simulator.engine.records import outcome_of
 from simulator.engine.runs import Run, plan_for
 from simulator.engine.sampling import Sampler
+from simulator.engine.spans import Spans
+from simulator.engine.windows import Windows
 from simulator.engine.world import World
 from simulator.errors import InvariantError
 from simulator.faults.catalogue import Clock, FaultClass
 from simulator.faults.draws import Fault
 from simulator.faults.sources import ageing_sources, merged, poisson_sources
+from simulator.telemetry.submissions import submissions
 from simulator.workload.checkpoints import CheckpointPlan
 
 
@@ -44,16 +49,21 @@ class Simulation:
         self.world = world
         self.guards = guards
         self.env = simpy.Environment()
-        self.fleet = Fleet(world.machine, world.warm_up_s)
+        self.known = submissions(world.jobs, world.machine.gpus_per_node)
+        self.shares_nodes = bool(world.jobs.shares.any())
+        self.fleet = Fleet(world.machine, world.warm_up_s, self.shares_nodes)
         self.technicians = None if world.technicians is None else simpy.Resource(self.env, world.technicians)
-        self.runs: dict[int, Run] = {}
+        self.runs: dict[int, Run] = {}  # jobs that have started and not ended
+        self.rows = JobRows(len(world.jobs))
         self.dispatcher = Dispatcher(self)
+        self.windows = Windows(self)
         self.jobs = Jobs(self)
+        self.moves = Moves(self)
         self.incidents = Incidents(self)
         self.interconnect = Interconnect(self)
         self.fabric_incidents = FabricIncidents(self)
         self.sampler = Sampler(self)
-        self.rejected: dict[int, str] = {}
+        self.spans = Spans(self)
         self._plans: dict[tuple[int, int], CheckpointPlan] = {}
         self._ended = 0
         self._all_ended = self.env.event()
@@ -74,11 +84,15 @@ class Simulation:
         except RuntimeError as error:
             if "No scheduled events left" not in str(error):
                 raise
-            raise InvariantError(f"nothing can happen any more at {self.now} s, but jobs have not ended") from error
+            if not self._note_deadlock():
+                problem = f"nothing can happen any more at {self.now} s, but jobs have not ended"
+                raise InvariantError(problem) from error
         self.interconnect.close()
         for run in self.runs.values():
-            self.jobs.close(run)
+            self.jobs.settle(run)
+            self.rows.write(run)
         self.fleet.close(self.now)
+        self.dispatcher.note_wanted(0)
         return outcome_of(self)
 
     def run_of(self, job: int) -> Run:
@@ -92,16 +106,31 @@ class Simulation:
             if plan is None:
                 plan = self._plans[profile_id, nodes] = plan_for(self.world, profile, nodes)
             saved = [0.0] * len(profile.tiers)
-            run = Run(job, nodes, int(jobs.gpus[job]), float(jobs.work_s[job]), profile, plan, saved)
+            shares, gpus = bool(jobs.shares[job]), int(jobs.gpus[job])
+            work_s, fails_at_s = float(jobs.work_s[job]), float(jobs.fails_at_s[job])
+            run = Run(job, nodes, gpus, shares, work_s, fails_at_s, profile, plan, saved)
             self.runs[job] = run
         return run
 
     def reject(self, job: int, reason: str) -> None:
         """End a job that can never run."""
-        self.rejected[job] = reason
-        self.note_end()
+        self.rows.reject(job, reason)
+        self._note_end()
 
-    def note_end(self) -> None:
+    def close(self, run: Run) -> None:
+        """Write down what became of a job that has ended, and forget the rest."""
+        self.rows.write(run)
+        del self.runs[run.job]
+        self._note_end()
+
+    def _note_deadlock(self) -> bool:
+        """Say of jobs that hold nodes and wait for each other's that they do; return whether there are any."""
+        stuck = [run for run in self.runs.values() if run.is_holding]
+        for run in stuck:
+            run.reason = f"deadlock: holds {len(run.ids)} of {run.nodes} nodes for ever"
+        return bool(stuck)
+
+    def _note_end(self) -> None:
         """Count a job that has ended; without a horizon the last one ends the run."""
         self._ended += 1
         if self._ended == len(self.world.jobs) and self.world.horizon_s is None:

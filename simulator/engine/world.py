@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.accounting.energy import PowerModel
 from simulator.cluster.inventory import Machine
 from simulator.faults.catalogue import FaultClass
 from simulator.network.fabric import Fabric
@@ -11,11 +16,13 @@ from simulator.network.routing import Routing
 from simulator.network.transport import Transport
 from simulator.policies.protocols import (
     CheckpointingPolicy,
+    HealthPolicy,
     PlacementPolicy,
     RecoveryPolicy,
     SchedulingPolicy,
 )
 from simulator.workload.checkpoints import CheckpointTier
+from simulator.workload.elastic import GoodputCurve
 from simulator.workload.job import JobTable
 from simulator.workload.placed_step import TrainingStep
 from simulator.workload.restart import RestartPhases
@@ -76,6 +83,32 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Window:
+    """A time in which some nodes are kept for an account, or for maintenance.
+
+    Parameters
+    ----------
+    name : str
+        Unique among the windows.
+    start_s, end_s : float
+        From when until when.
+    nodes : int array
+        Which.
+    account : str
+        For whom, "" for nobody.
+    is_maintenance : bool
+        Whether the nodes leave service meanwhile.
+    """
+
+    name: str
+    start_s: float
+    end_s: float
+    nodes: NDArray[np.int64]
+    account: str
+    is_maintenance: bool
+
+
+@dataclass(frozen=True)
 class World:
     """One variant of a scenario in one replication.
 
@@ -99,6 +132,16 @@ class World:
         The fabric; None for a machine whose network is not modelled.
     storage : Storage or None
         The storage that jobs share; None where none is modelled.
+    health : HealthPolicy or None
+        Which repaired nodes are kept out of service for a time; None: none.
+    windows : tuple of Window
+        Reservations and maintenance.
+    partitions : mapping of str to int, or None
+        Most nodes of a job by partition; None where partitions are not checked.
+    curves : tuple of GoodputCurve
+        How fast elastic jobs are at other widths, indexed by ``jobs.width``.
+    power : PowerModel or None
+        What GPUs draw by state; None where the node type does not say.
     price_usd_per_gpu_s : float or None
         Price of one GPU of the machine for one second, None where no price is given.
     horizon_s : float or None
@@ -126,3 +169,8 @@ class World:
     sample_every_s: float | None
     seed: int
     replication: int
+    health: HealthPolicy | None = None
+    windows: tuple[Window, ...] = ()
+    partitions: Mapping[str, int] | None = None
+    curves: tuple[GoodputCurve, ...] = ()
+    power: PowerModel | None = None

@@ -109,6 +109,26 @@ class RunResult:
         """Load of the links of the fabric by tier and pod."""
         return self.table("links")
 
+    @property
+    def queue(self) -> pd.DataFrame:
+        """Length of the queue and free GPUs over time."""
+        return self.table("queue")
+
+    @property
+    def classes(self) -> pd.DataFrame:
+        """Waits and slowdowns by size of job."""
+        return self.table("classes")
+
+    @property
+    def accounts(self) -> pd.DataFrame:
+        """Work, waits and slowdowns by account."""
+        return self.table("accounts")
+
+    @property
+    def spans(self) -> pd.DataFrame:
+        """Who had which node when; only of small machines."""
+        return self.table("spans")
+
     def save(self, output: str | Path, scenario: Scenario) -> Path:
         """Write manifest, scenario, metrics and tables into a folder, visible only as a whole.
 
@@ -261,6 +281,26 @@ class Study:
     def links(self) -> pd.DataFrame:
         """Load of the links of the fabric by tier and pod."""
         return self._parquet("links")
+
+    @property
+    def queue(self) -> pd.DataFrame:
+        """Length of the queue and free GPUs over time."""
+        return self._parquet("queue")
+
+    @property
+    def classes(self) -> pd.DataFrame:
+        """Waits and slowdowns by size of job."""
+        return self._parquet("classes")
+
+    @property
+    def accounts(self) -> pd.DataFrame:
+        """Work, waits and slowdowns by account."""
+        return self._parquet("accounts")
+
+    @property
+    def spans(self) -> pd.DataFrame:
+        """Who had which node when; only of small machines."""
+        return self._parquet("spans")
 
     def _csv(self, name: str) -> pd.DataFrame:
         """Read a CSV exactly: text stays text ("nan" may be a variant), an empty number is missing."""

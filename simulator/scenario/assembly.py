@@ -32,7 +32,7 @@ from simulator.scenario.schema_workload import (
 )
 from simulator.scenario.training import accelerator_of, efficiency_of, model_of, plan_of
 from simulator.workload.checkpoints import CheckpointTier, Transfer
-from simulator.workload.job import JobTable
+from simulator.workload.job import JobTable, job_table
 from simulator.workload.placed_step import TrainingStep, reference
 from simulator.workload.restart import RestartPhases
 from simulator.workload.storage import Storage, Ways, idle_seconds, ways
@@ -211,7 +211,7 @@ def _jobs(spec: VariantSpec) -> tuple[JobTable, tuple[JobProfile, ...]]:
         if profile not in profiles:
             profiles.append(profile)
         tables.append(
-            JobTable(
+            job_table(
                 job=np.array(names, dtype=object),
                 user=np.full(len(names), job.user, dtype=object),
                 submit_s=np.full(len(names), job.submit),
@@ -320,7 +320,7 @@ def _trace_jobs(section: TraceSection, gpus_per_node: int, stamp: tuple[int, int
     count = jobs["processors"].to_numpy(dtype=np.int64)
     nodes = count if section.counts_nodes else -(-count // gpus_per_node)
     submit_s = jobs["submit_s"].to_numpy(dtype=np.float64)
-    cleaned = JobTable(
+    cleaned = job_table(
         job=jobs["job"].astype(str).to_numpy(dtype=object),
         user=np.array([str(users[job]) for job in jobs["job"]], dtype=object),
         submit_s=submit_s - submit_s[0],

@@ -175,14 +175,14 @@ def test_resume_finishes_what_a_killed_study_began(path, scenario, tmp_path):
     """kill -9 in the middle, then --resume: the same bytes as never interrupted, and less work."""
     output = tmp_path / "killed"
     with started(path, output, replications=400) as process:
-        wait_for_bytes(output, 330_000)
+        wait_for_bytes(output, 700_000)
         process.kill()
     finished = (tmp_path / "killed.partial" / "finished.journal").stat().st_size
     assert not output.exists()
     told = []
     resumed = compare(scenario, replications=400, workers=2, output=output, resume=True, progress=told.append)
     assert told[0].resumed > 10
-    assert finished >= 330_000
+    assert finished >= 700_000
     whole = compare(scenario, replications=400, workers=2, output=tmp_path / "whole")
     assert bytes_of(resumed.folder) == bytes_of(whole.folder)
     assert sorted(os.listdir(tmp_path)) == ["killed", "whole"]
@@ -192,7 +192,7 @@ def test_resume_finishes_what_a_killed_study_began(path, scenario, tmp_path):
 def test_interrupt_keeps_what_is_finished(path, scenario, tmp_path, workers):
     output = tmp_path / "out"
     with started(path, output, replications=4000, workers=workers) as process:
-        wait_for_bytes(output, 330_000)
+        wait_for_bytes(output, 700_000)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130

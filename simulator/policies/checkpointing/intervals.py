@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from simulator.policies.fields import parameter
-from simulator.policies.protocols import CheckpointView
+from simulator.policies.views import CheckpointView
 from simulator.workload.checkpoints import daly_interval, exact_interval, young_interval
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.policies.protocols import PlacementView
+from simulator.policies.views import PlacementView
 from simulator.streams import generator
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from simulator.policies.decisions import Fail, Recovery, Replace, Requeue
 from simulator.policies.fields import parameter
-from simulator.policies.protocols import InterruptionView
+from simulator.policies.views import InterruptionView
 
 
 @dataclass(frozen=True)

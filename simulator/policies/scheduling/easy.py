@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from simulator.policies.decisions import Start
-from simulator.policies.protocols import SchedulerView
-from simulator.scheduling.backfill import easy_pass
+from simulator.policies.scheduling.ordered import starts_in_order
+from simulator.policies.views import SchedulerView
 
 
 @dataclass(frozen=True)
@@ -21,14 +19,4 @@ class Easy:
 
     def schedule(self, view: SchedulerView) -> Sequence[Start]:
         """Return the jobs to start now."""
-        positions = np.empty(len(view.queue_nodes), dtype=np.int64)
-        n_started = easy_pass(
-            view.queue_nodes,
-            view.queue_requested_s,
-            view.running_nodes,
-            view.running_end_s,
-            view.free_nodes,
-            view.now_s,
-            positions,
-        )
-        return [Start(job) for job in view.queue_job[positions[:n_started]].tolist()]
+        return starts_in_order(view, backfill="easy")

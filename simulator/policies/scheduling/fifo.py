@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simulator.policies.decisions import Start
-from simulator.policies.protocols import SchedulerView
-from simulator.scheduling.backfill import fifo_pass
+from simulator.policies.scheduling.ordered import starts_in_order
+from simulator.policies.views import SchedulerView
 
 
 @dataclass(frozen=True)
@@ -16,5 +16,4 @@ class Fifo:
 
     def schedule(self, view: SchedulerView) -> Sequence[Start]:
         """Return the jobs to start now."""
-        n_started = fifo_pass(view.queue_nodes, view.free_nodes)
-        return [Start(job) for job in view.queue_job[:n_started].tolist()]
+        return starts_in_order(view)

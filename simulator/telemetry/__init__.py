@@ -1,0 +1,1 @@
+"""What the operator inside the simulated world can see."""
