@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from simulator.cli import check, collective, compare, fabric, importing, presets, report, run, schema
+from simulator.cli import check, collective, compare, fabric, fit, importing, presets, report, run, schema
 from simulator.cli.guard import guarded
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ for _name, _verb in (
     ("report", report.report),
     ("presets", presets.presets),
     ("import", importing.import_trace),
+    ("fit", fit.fit),
     ("schema", schema.schema),
 ):
     app.command(_name)(guarded(_verb))

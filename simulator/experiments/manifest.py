@@ -32,17 +32,24 @@ def version() -> str:
 
 
 def study_sha256(scenario: Scenario) -> str:
-    """Return the hash of what is simulated: the resolved scenario and the contents of the traces it replays."""
+    """Return the hash of what is simulated: the resolved scenario and the contents of its traces and models."""
     digest = hashlib.sha256(scenario.sha256.encode())
-    for path in sorted({spec.workload.trace.path for spec in scenario.specs.values() if spec.workload.trace}):
+    for key, path in sorted({used for spec in scenario.specs.values() for used in _files(spec)}):
         try:
             with Path(path).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         except OSError as error:
-            raise InputError(
-                "cannot read the trace", key="workload.trace.path", found=f"{path} ({error.strerror})"
-            ) from None
+            raise InputError(f"cannot be read ({error.strerror})", key=key, found=repr(path)) from None
     return digest.hexdigest()
+
+
+def _files(spec: VariantSpec) -> list[tuple[str, str]]:
+    """Return key and path of each file that describes the workload of a variant."""
+    trace, synthetic = spec.workload.trace, spec.workload.synthetic
+    files = [] if trace is None else [("workload.trace.path", trace.path)]
+    if synthetic is not None and synthetic.path is not None:
+        files.append(("workload.synthetic.path", synthetic.path))
+    return files
 
 
 def manifest(scenario: Scenario, facts: Mapping[str, Any], started: datetime) -> dict[str, Any]:

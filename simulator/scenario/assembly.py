@@ -30,6 +30,7 @@ from simulator.scenario.schema_workload import (
     RecoveryKeys,
     TraceSection,
 )
+from simulator.scenario.synthetic import synthetic_jobs
 from simulator.scenario.training import accelerator_of, efficiency_of, model_of, plan_of
 from simulator.workload.checkpoints import CheckpointTier, Transfer
 from simulator.workload.job import JobTable, job_table
@@ -66,11 +67,21 @@ def assemble(scenario: Scenario, variant: str, seed: int, replication: int) -> W
 
     Notes
     -----
-    Nothing but the key of the streams depends on the replication, so everything else is made once per process
-    for each (scenario, variant) and shared; it is never changed.
+    Nothing but the key of the streams and the jobs drawn by them depends on the replication, so everything else is
+    made once per process for each (scenario, variant) and shared; it is never changed.
     """
-    stamp = _stamp(scenario.variant(variant).workload.trace)
-    return replace(_prepared(scenario, variant, stamp), seed=seed, replication=replication)
+    spec = scenario.variant(variant)
+    world = replace(_prepared(scenario, variant, _stamp(spec.workload.trace)), seed=seed, replication=replication)
+    return world if spec.workload.synthetic is None else replace(world, jobs=_with_synthetic(spec, world))
+
+
+def _with_synthetic(spec: VariantSpec, world: World) -> JobTable:
+    """Return the jobs of a world and those drawn for its replication, whose profile is the last."""
+    section, gpus = spec.workload.synthetic, spec.cluster.node.gpus
+    assert section is not None
+    drawn = synthetic_jobs(section, gpus, spec.cluster.working_gpus, spec.horizon, world.seed, world.replication)
+    drawn = replace(drawn, profile=np.full(len(drawn), len(world.profiles) - 1, dtype=np.int64))
+    return _sorted([world.jobs, drawn])
 
 
 @functools.lru_cache(maxsize=64)
@@ -182,10 +193,10 @@ def _ways(spec: VariantSpec, nodes: int) -> Ways | None:
     return ways(storage, np.arange(nodes, dtype=np.int64), spec.cluster.node.gpus, spec.cluster.nodes, *known)
 
 
-def _trace_profile(spec: VariantSpec) -> JobProfile:
-    """Return the profile of trace jobs: nothing is saved, an interrupted job queues again from its start."""
+def _requeued_profile(spec: VariantSpec, name: str) -> JobProfile:
+    """Return the profile of jobs that save nothing: an interrupted one queues again from its start."""
     requeue = families()["recovery"]["requeue"]()
-    return JobProfile("trace", (), (), _phases(spec.recovery.phases), requeue)
+    return JobProfile(name, (), (), _phases(spec.recovery.phases), requeue)
 
 
 def _jobs(spec: VariantSpec) -> tuple[JobTable, tuple[JobProfile, ...]]:
@@ -223,10 +234,12 @@ def _jobs(spec: VariantSpec) -> tuple[JobTable, tuple[JobProfile, ...]]:
             )
         )
     if spec.workload.trace is not None:
-        profiles.append(_trace_profile(spec))
+        profiles.append(_requeued_profile(spec, "trace"))
         table, _ = trace_jobs(spec.workload.trace, spec.cluster.node.gpus)
         tables.append(replace(table, profile=np.full(len(table), len(profiles) - 1, dtype=np.int64)))
-    return _sorted(tables), tuple(profiles)
+    if spec.workload.synthetic is not None:
+        profiles.append(_requeued_profile(spec, "synthetic"))
+    return _sorted(tables or [_no_jobs()]), tuple(profiles)
 
 
 def training_step(spec: VariantSpec, job: JobSection) -> TrainingStep | None:
@@ -256,6 +269,11 @@ def training_step(spec: VariantSpec, job: JobSection) -> TrainingStep | None:
 def _data_bytes(section: TrainingSection) -> float:
     """Return what a step reads from storage."""
     return 0.0 if section.sample is None else section.sample * section.global_batch
+
+
+def _no_jobs() -> JobTable:
+    none, nobody = np.zeros(0), np.zeros(0, dtype=np.int64)
+    return job_table(job=np.zeros(0, dtype=object), submit_s=none, nodes=nobody, gpus=nobody, work_s=none)
 
 
 def _sorted(tables: list[JobTable]) -> JobTable:

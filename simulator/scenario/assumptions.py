@@ -42,6 +42,7 @@ def assumptions_of(spec: VariantSpec) -> tuple[Assumption, ...]:
         *_of_node(spec),
         *_of_network(spec),
         *_of_training(spec),
+        *_of_synthetic(spec),
         *_of_faults(spec),
         *_of_repairs(spec),
         *_of_reallocation(spec),
@@ -116,6 +117,20 @@ def _of_training(spec: VariantSpec) -> Iterator[Assumption]:
         if job.training is not None:
             yield from _unverified("models", job.training.model.name)
             yield from _unverified("efficiencies", job.training.efficiency.name)
+
+
+def _of_synthetic(spec: VariantSpec) -> Iterator[Assumption]:
+    section = spec.workload.synthetic
+    if section is not None and section.model is not None:
+        replaced = {"jobs_per_day"} if section.load is not None else set()
+        replaced |= {"users"} if section.users is not None else set()
+        groups: dict[tuple[str, str], list[Evidence]] = {}
+        for row in presets.preset("workloads", section.model).rows():
+            if row.is_assumption and row.path[0] not in replaced:
+                groups.setdefault((".".join(dict.fromkeys((row.path[0], row.path[-1]))), row.source), []).append(row)
+        for (key, source), rows in groups.items():
+            value = _brief(", ".join(dict.fromkeys(row.shown_value for row in rows)))
+            yield Assumption(f"workload.{key}", value, f"preset {section.model}", source)
 
 
 def _of_faults(spec: VariantSpec) -> Iterator[Assumption]:

@@ -24,6 +24,7 @@ from simulator.scenario.resolution import (
 from simulator.scenario.schema import VariantSpec
 from simulator.scenario.schema_faults import FaultClassSection
 from simulator.scenario.schema_workload import CheckpointSection, JobSection
+from simulator.scenario.synthetic import span_of, synthetic_model
 from simulator.scenario.training import model_of, plan_of
 from simulator.workload.plans import check_memory, check_plan
 
@@ -136,8 +137,9 @@ def job_nodes(spec: VariantSpec, job: JobSection) -> int:
 
 def _jobs(spec: VariantSpec) -> Iterator[Complaint]:
     jobs = spec.workload.jobs
-    if not jobs and spec.workload.trace is None:
-        yield Complaint(("workload",), "nothing runs", allowed="jobs, or trace")
+    if not jobs and spec.workload.trace is None and spec.workload.synthetic is None:
+        yield Complaint(("workload",), "nothing runs", allowed="jobs, trace or synthetic")
+    yield from _synthetic(spec)
     if sum(job.copies for job in jobs) > MAX_JOBS:
         yield Complaint(("workload", "jobs"), "too many jobs", allowed=f"at most {MAX_JOBS}, copies included")
         return
@@ -161,6 +163,27 @@ def _jobs(spec: VariantSpec) -> Iterator[Complaint]:
             yield from _tiers(job.checkpoint, (*path, "checkpoint"))
         yield from _stored(spec, job, path)
     yield from _tiers(spec.checkpoint, ("checkpoint",))
+
+
+def _synthetic(spec: VariantSpec) -> Iterator[Complaint]:
+    """Check that a synthetic workload has an end, a job that fits and not too many of them."""
+    section = spec.workload.synthetic
+    if section is None:
+        return
+    path: KeyPath = ("workload", "synthetic")
+    if section.jobs is None and section.span is None and spec.horizon is None:
+        yield Complaint(path, "how many jobs come? There is no horizon", allowed="jobs, span or horizon")
+        return
+    try:
+        model = synthetic_model(section, spec.cluster.working_gpus)
+    except InputError as error:
+        if error.file is not None:
+            raise
+        yield Complaint(path, error.problem, error.found, error.allowed)
+        return
+    expected = model.jobs_per_s * span_of(section, model, spec.horizon)
+    if expected > MAX_JOBS:
+        yield Complaint(path, "too many jobs", f"about {expected:.3g}", f"at most {MAX_JOBS}")
 
 
 def _stored(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Complaint]:

@@ -13,7 +13,8 @@ from simulator.scenario.checks import job_names
 from simulator.scenario.expectations import JobExpectation, faults_per_s, job_expectation, nodes_out
 from simulator.scenario.resolved import Scenario
 from simulator.scenario.schema import VariantSpec
-from simulator.scenario.schema_workload import JobSection
+from simulator.scenario.schema_workload import JobSection, SyntheticSection
+from simulator.scenario.synthetic import left_out, span_of, synthetic_model
 
 Rows = list[tuple[str, str]]
 
@@ -116,7 +117,25 @@ def _jobs(spec: VariantSpec, world: World) -> Rows:
         rows.append(("more", f"{len(spec.workload.jobs) - 10} further entries"))
     if spec.workload.trace is not None:
         rows.extend(_trace(spec, world))
+    if spec.workload.synthetic is not None:
+        rows.extend(_synthetic(spec, spec.workload.synthetic))
     return rows
+
+
+def _synthetic(spec: VariantSpec, section: SyntheticSection) -> Rows:
+    gpus = spec.cluster.working_gpus
+    model, missing = synthetic_model(section, gpus), left_out(section, gpus)
+    span_s = span_of(section, model, spec.horizon)
+    return [
+        (
+            "synthetic",
+            f"model {model.name}, {model.jobs_per_s * span_s:,.0f} jobs expected, the largest {model.largest} GPUs",
+        ),
+        ("larger ones left out", f"{missing:.3%} of the model's jobs" if missing > 0 else "none"),
+        ("submitted over", f"{units.show(span_s, 's')} from Monday 00:00, {model.jobs_per_s * DAY_S:,.4g} a day"),
+        ("a job on average", f"{units.show(model.mean_gpu_s, 'GPU-s')}"),
+        ("offered load", f"{model.jobs_per_s * model.mean_gpu_s / gpus:.3g} of the machine"),
+    ]
 
 
 def _trace(spec: VariantSpec, world: World) -> Rows:

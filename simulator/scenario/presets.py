@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from simulator.errors import InputError
 
-Kind = Literal["nodes", "fabrics", "transports", "models", "efficiencies", "faults", "repairs"]
+Kind = Literal["nodes", "fabrics", "transports", "models", "efficiencies", "faults", "repairs", "workloads"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 KIND_MEANING: dict[str, str] = {
     "nodes": "node type",
@@ -22,6 +22,7 @@ KIND_MEANING: dict[str, str] = {
     "efficiencies": "efficiency",
     "faults": "failure mix",
     "repairs": "repair mix",
+    "workloads": "workload model",
 }
 
 CONFIDENCE: dict[str, str] = {
@@ -104,8 +105,12 @@ class Preset:
 
     def body(self, without: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return the plain section of a scenario it stands for: values without evidence, no header."""
-        hidden = {*_HEADER, *without}
-        return {key: _stripped(value) for key, value in self.document.items() if key not in hidden}
+        return {key: value for key, value in plain_body(self.document).items() if key not in without}
+
+
+def plain_body(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a file of presets without its header, each number without its evidence."""
+    return {key: _stripped(value) for key, value in document.items() if key not in _HEADER}
 
 
 def shown(value: object) -> str:

@@ -109,6 +109,8 @@ class Scenario:
                 if job.training is not None:
                     used.setdefault(("models", job.training.model.name))
                     used.setdefault(("efficiencies", job.training.efficiency.name))
+            if spec.workload.synthetic is not None and spec.workload.synthetic.model is not None:
+                used.setdefault(("workloads", spec.workload.synthetic.model))
             if spec.faults.mix is not None:
                 used.setdefault(("faults", spec.faults.mix.name))
             for section in fault_sections(spec.faults).values():

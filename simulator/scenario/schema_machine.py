@@ -118,6 +118,11 @@ class ClusterSection(Section):
         return (self.nodes + servers) * self.node.gpus
 
     @property
+    def working_gpus(self) -> int:
+        """GPUs that jobs can use: those of all nodes but the spares."""
+        return (self.nodes - self.spares.count) * self.node.gpus
+
+    @property
     def domain_sizes(self) -> dict[str, int]:
         """Nodes per domain of every kind, those of the node type included."""
         return {**self.node.domains, **self.domains}

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, GetJsonSchemaHandler, ModelWrapValidatorHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from simulator.policies.registry import families
+from simulator.scenario import presets
 from simulator.scenario.policy_fields import PolicySection, policy_section
 from simulator.scenario.quantities import (
     EXAMPLES,
@@ -104,6 +112,19 @@ else:
     IntervalSection = policy_section("checkpointing", "young", "IntervalSection", IntervalKeys)
 
 
+def _workload_preset(value: str) -> str:
+    presets.named("workloads", value)
+    return value
+
+
+WorkloadPreset = Annotated[
+    str,
+    AfterValidator(_workload_preset),
+    WithJsonSchema({"type": "string", "enum": presets.names("workloads")}),
+]
+"""Name of a preset of workload models."""
+
+
 class CheckpointTierSection(Section):
     """One place where checkpoints are kept."""
 
@@ -179,10 +200,51 @@ class TraceSection(Section):
         return self.demand == "nodes" if self.demand is not None else self.format == "swf"
 
 
+class SyntheticSection(Section):
+    """Jobs drawn from a workload model, anew in each replication and the same for all variants.
+
+    Time 0 is a Monday, 00:00. Jobs that need less than a node share one; an interrupted job is queued again from its
+    start.
+    """
+
+    model: WorkloadPreset | None = None
+    """A preset; simulator presets lists them."""
+    path: str | None = None
+    """A model that simulator fit wrote, instead of a preset; relative to the scenario's folder."""
+    jobs: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """How many; they come over the time in which their rate brings that many on average."""
+    span: PositiveSeconds | None = None
+    """Instead of jobs: all that come in this time; absent: until the horizon."""
+    load: Annotated[float, Field(gt=0, le=100)] | None = None
+    """GPU time of the jobs / GPU time of the machine while they come, spares not counted; absent: the model's rate."""
+    rate_factor: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    """Instead of load: multiplies the model's rate."""
+    size_factor: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """Multiplies the GPUs of every job, rounded, at least one."""
+    largest: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """GPUs of the largest job, larger ones are left out; absent: the machine without its spares."""
+    users: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """How many users; absent: the model's."""
+    estimates: Literal["requested", "exact"] = "requested"
+    """What the scheduler sees: the requested time (the run time if the model has none), or the run time itself."""
+
+    @model_validator(mode="after")
+    def _said_once(self) -> SyntheticSection:
+        if (self.model is None) == (self.path is None):
+            raise refusal("a synthetic workload has one model", allowed="model: rsc1, for example, or path")
+        if self.jobs is not None and self.span is not None:
+            raise refusal("jobs and span are two ways of saying the same", allowed="one of the two")
+        if self.load is not None and self.rate_factor is not None:
+            raise refusal("load and rate_factor are two ways of saying the same", allowed="one of the two")
+        return self
+
+
 class WorkloadSection(Section):
-    """Jobs of the scenario, or a trace, or both."""
+    """Jobs of the scenario, a trace, a synthetic workload, or several of them."""
 
     jobs: Annotated[tuple[JobSection, ...], Field(strict=False, max_length=10_000)] = ()
     """Jobs written in the scenario."""
     trace: TraceSection | None = None
     """Recorded workload."""
+    synthetic: SyntheticSection | None = None
+    """Workload drawn from a model."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING
+import itertools
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import InputError
 from simulator.workload.quantiles import LogQuantiles, quantiles_of
+from simulator.workload.submissions import Sample, Submissions
 from simulator.workload.synthetic import (
     ALONE,
     DAY_S,
@@ -22,14 +22,9 @@ from simulator.workload.synthetic import (
     Requests,
     Rhythm,
     SizeClass,
-    Submissions,
     Users,
     WorkloadModel,
 )
-from simulator.workload.traces import CleaningReport, to_processors
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FEWEST_JOBS = 100
 """A trace with fewer says nothing about its week."""
@@ -37,70 +32,17 @@ FEWEST_OF_SIZE = 20
 """A class of sizes with fewer jobs joins the next smaller one."""
 BATCH_GAP_S = 60.0
 """Jobs of one user and size belong to a batch while they follow each other within this time."""
-UNKNOWN = "unknown"
-"""State of jobs whose end the trace does not tell."""
 _RUN_CLASSES = 8
 _LARGEST_EXPONENT = 8.0
 
 
-def submissions(table: pd.DataFrame) -> tuple[Submissions, Ints, CleaningReport]:
-    """Return the jobs of a trace that can be replayed, who belongs together, and what was left out.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The common job table.
-
-    Returns
-    -------
-    jobs : Submissions
-        After the rules of `workload.traces.to_processors`; the first submission is at 0.
-    group : int array, shape (n,)
-        Number of the user, where no user is known of the partition; jobs of a batch have the same.
-    report : CleaningReport
-    """
-    import pandas as pd
-
-    cleaned, report = to_processors(table)
-    rows = pd.Index(table["job"]).get_indexer(pd.Index(cleaned["job"]))
-    raw = table.iloc[rows]
-    asked_s = raw["requested_s"].to_numpy(dtype=np.float64, na_value=np.nan)
-    user = pd.factorize(raw["user"])[0].astype(np.int64)
-    partition = pd.factorize(raw["partition"])[0].astype(np.int64)
-    state, states = pd.factorize(raw["state"].fillna(UNKNOWN))
-    submit_s = cleaned["submit_s"].to_numpy(dtype=np.float64)
-    jobs = Submissions(
-        submit_s=submit_s - submit_s[0],
-        gpus=cleaned["processors"].to_numpy(dtype=np.int64),
-        run_s=cleaned["run_s"].to_numpy(dtype=np.float64),
-        requested_s=np.where(asked_s > 0, asked_s, np.nan),
-        user=user,
-        state=state.astype(np.int64),
-        states=tuple(str(each) for each in states),
-    )
-    group = np.where(user >= 0, user, user.max(initial=-1) + 1 + partition + 1)
-    return jobs, group, report
-
-
-def since_monday_s(first: datetime | None) -> float:
-    """Return the seconds from the last Monday, 00:00 local time, to an instant; 0 where it is not known."""
-    if first is None:
-        return 0.0
-    of_day_s = first.hour * HOUR_S + first.minute * 60.0 + first.second
-    return first.weekday() * DAY_S + of_day_s
-
-
-def fit(jobs: Submissions, group: Ints, monday_s: float, name: str) -> WorkloadModel:
+def fit(sample: Sample, name: str) -> WorkloadModel:
     """Return the model of a workload.
 
     Parameters
     ----------
-    jobs : Submissions
+    sample : Sample
         The trace.
-    group : int array, shape (n,)
-        Jobs of the same group, size and minute are a batch.
-    monday_s : float
-        Seconds from a Monday, 00:00 to the first submission.
     name : str
         Name of the model.
 
@@ -116,16 +58,17 @@ def fit(jobs: Submissions, group: Ints, monday_s: float, name: str) -> WorkloadM
     batches whose rate is a factor of the hour times one of the day; the exponent of the users that of a Zipf law over
     their ranks.
     """
-    span_s = float(jobs.submit_s[-1]) if len(jobs) else 0.0
+    jobs = sample.jobs
+    span_s = float(jobs.submit_s[-1])
     if len(jobs) < FEWEST_JOBS or span_s <= 0.0:
         found = f"{len(jobs)} jobs over {span_s:g} s"
         raise InputError("too little to fit a workload to", found=found, allowed=f"at least {FEWEST_JOBS} jobs")
-    heads, batches = _batches(jobs, group)
+    heads, batches = _batches(jobs, sample.group)
     return WorkloadModel(
         name=name,
         jobs_per_s=len(jobs) / span_s,
         sizes=_size_classes(jobs),
-        rhythm=_rhythm(jobs.submit_s[heads], span_s, monday_s),
+        rhythm=_rhythm(jobs.submit_s[heads], span_s, sample.monday_s),
         batches=batches,
         users=_users(jobs.user[heads]),
         requests=_requests(jobs),
@@ -140,7 +83,7 @@ def size_class(gpus: Ints) -> Ints:
 def _size_classes(jobs: Submissions) -> tuple[SizeClass, ...]:
     classes = size_class(jobs.gpus)
     present = np.unique(classes)
-    for smaller, larger in reversed(list(zip(present[:-1], present[1:], strict=True))):
+    for smaller, larger in reversed(list(itertools.pairwise(present.tolist()))):
         if np.count_nonzero(classes == larger) < FEWEST_OF_SIZE:
             classes[classes == larger] = smaller
     return tuple(_size_class(jobs, classes == each) for each in np.unique(classes))
@@ -180,13 +123,19 @@ def _batches(jobs: Submissions, group: Ints) -> tuple[NDArray[np.bool_], Batches
     return heads, Batches(means, shares, quantiles_of(gaps_s[follows] + 1.0))
 
 
-def _rhythm(submit_s: Floats, span_s: float, monday_s: float) -> Rhythm:
-    """Return the factors of the hours and days; those of which the trace is too short to tell are 1."""
+def hours_of_week(submit_s: Floats, span_s: float, monday_s: float) -> tuple[Ints, Floats]:
+    """Return the submissions in each hour of the week from Monday, and the seconds of it in the trace, shape (168,)."""
     ends_s = np.append(np.arange(np.ceil((monday_s + span_s) / HOUR_S)) * HOUR_S, monday_s + span_s)
     lasted_s = np.diff(np.clip(ends_s, monday_s, None))
-    hour = (np.arange(len(lasted_s)) % 168).astype(np.int64)
-    exposure = np.bincount(hour, lasted_s, 168).reshape(7, 24)
-    came = np.bincount(((submit_s + monday_s) // HOUR_S).astype(np.int64) % 168, minlength=168).reshape(7, 24)
+    exposure_s: Floats = np.bincount(np.arange(len(lasted_s)) % 168, lasted_s, 168).astype(np.float64)
+    came = np.bincount(((submit_s + monday_s) // HOUR_S).astype(np.int64) % 168, minlength=168)
+    return came.astype(np.int64), exposure_s
+
+
+def _rhythm(submit_s: Floats, span_s: float, monday_s: float) -> Rhythm:
+    """Return the factors of the hours and days; those of which the trace is too short to tell are 1."""
+    came, exposure_s = hours_of_week(submit_s, span_s, monday_s)
+    came, exposure = came.reshape(7, 24), exposure_s.reshape(7, 24)
     days, hours = np.ones(7), np.ones(24)
     for _ in range(50):  # proportional fitting: each step sets the factors of one side to the best for the other
         if span_s >= DAY_S:

@@ -100,10 +100,10 @@ def lognormal_quantiles(median: float, mean: float, greatest: float) -> LogQuant
     def cut(sigma: float) -> LogQuantiles:
         return _rounded(probabilities, np.minimum(median * np.exp(sigma * scores), greatest))
 
-    found = _with_mean(cut, mean, 0.0, _LARGEST_SIGMA)
-    if not np.isclose(found.mean, mean, rtol=1e-3):
-        raise InputError("no lognormal has this mean", found=f"{mean:g}", allowed=f"at most {found.mean:g}")
-    return found
+    result = _with_mean(cut, mean, 0.0, _LARGEST_SIGMA)
+    if not np.isclose(result.mean, mean, rtol=1e-3):
+        raise InputError("no lognormal has this mean", found=f"{mean:g}", allowed=f"at most {result.mean:g}")
+    return result
 
 
 def _with_mean(family: Callable[[float], LogQuantiles], mean: float, low: float, high: float) -> LogQuantiles:

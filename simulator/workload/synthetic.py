@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from simulator.errors import InputError
 from simulator.workload.quantiles import LogQuantiles
+from simulator.workload.submissions import Submissions
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -95,8 +96,9 @@ class Rhythm:
     @property
     def week(self) -> Floats:
         """Factor of each hour of the week from Monday 00:00, mean 1, shape (168,)."""
-        factors = np.outer(self.days, self.hours).ravel()
-        return factors / factors.mean()
+        factors: Floats = np.outer(self.days, self.hours).ravel()
+        relative: Floats = factors * (168 / factors.sum())
+        return relative
 
 
 @dataclass(frozen=True)
@@ -239,39 +241,6 @@ class WorkloadModel:
         return replace(self, sizes=sizes, jobs_per_s=self.jobs_per_s * left)
 
 
-@dataclass(frozen=True)
-class Submissions:
-    """Jobs as their users submit them, in order of submission; of a trace, or drawn.
-
-    Parameters
-    ----------
-    submit_s : float array, shape (n,)
-        Ascending, from the start of the trace or of the scenario.
-    gpus : int array, shape (n,)
-    run_s : float array, shape (n,)
-        Run time, seconds, positive.
-    requested_s : float array, shape (n,)
-        Time asked for, at least the run time; NaN where none was.
-    user : int array, shape (n,)
-        Number of the user from 0; -1 where it is not known.
-    state : int array, shape (n,)
-        Index into ``states``.
-    states : tuple of str
-        How jobs end.
-    """
-
-    submit_s: Floats
-    gpus: Ints
-    run_s: Floats
-    requested_s: Floats
-    user: Ints
-    state: Ints
-    states: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.submit_s)
-
-
 def draw(
     model: WorkloadModel,
     stream: Stream,
@@ -344,14 +313,18 @@ def _choices(weights: Floats, uniform: Floats) -> Ints:
     """Return indices, each as often as its weight says."""
     edges = np.cumsum(weights)
     # Rounding may leave the last edge below a uniform number.
-    return np.minimum(np.searchsorted(edges, uniform * edges[-1], side="right"), len(edges) - 1).astype(np.int64)
+    places: Ints = np.minimum(np.searchsorted(edges, uniform * edges[-1], side="right"), len(edges) - 1).astype(
+        np.int64
+    )
+    return places
 
 
 def _batch_lengths(batches: Batches, rng: np.random.Generator, jobs: int | None, expected: float) -> Ints:
     """Return the jobs of each batch: all together ``jobs``, or ``expected`` on average."""
     possible, shares = np.array(batches.jobs, dtype=np.int64), np.array(batches.shares)
     if jobs is None:
-        return possible[_choices(shares, rng.random(rng.poisson(expected / batches.mean)))]
+        drawn: Ints = possible[_choices(shares, rng.random(rng.poisson(expected / batches.mean)))]
+        return drawn
     # No batch has less than one job, so these are enough.
     lengths = possible[_choices(shares, rng.random(jobs))]
     upto = np.cumsum(lengths)
@@ -368,7 +341,8 @@ def _times(rhythm: Rhythm, uniform: Floats, span_s: float) -> Floats:
     integral = np.concatenate([[0.0], np.cumsum(factors * np.diff(hours))])
     if integral[-1] <= 0.0:
         raise InputError("nothing is submitted in these hours of the week", found=f"{span_s:g} s from Monday 00:00")
-    return np.interp(uniform * integral[-1], integral, hours)
+    times_s: Floats = np.interp(uniform * integral[-1], integral, hours)
+    return times_s
 
 
 def _sizes(sizes: tuple[SizeClass, ...], rng: np.random.Generator, n: int) -> tuple[Ints, Ints]:
@@ -400,8 +374,9 @@ def _runs(
 
 def zipf_shares(users: Users) -> Floats:
     """Return the share of each user, by rank."""
-    weights = np.arange(1, users.count + 1, dtype=np.float64) ** -users.exponent
-    return weights / weights.sum()
+    weights: Floats = np.arange(1, users.count + 1, dtype=np.float64) ** -users.exponent
+    shares: Floats = weights / weights.sum()
+    return shares
 
 
 def _users(users: Users | None, rng: np.random.Generator, n: int) -> Ints:
@@ -418,4 +393,5 @@ def _requests(requests: Requests | None, run_s: Floats, rng: np.random.Generator
     for kind, ratios in enumerate(requests.ratios):
         rows = kinds == kind
         asked_s[rows] = run_s[rows] * ratios.at(place[rows])
-    return np.maximum(np.minimum(asked_s, requests.greatest_s), run_s)
+    capped_s: Floats = np.maximum(np.minimum(asked_s, requests.greatest_s), run_s)
+    return capped_s

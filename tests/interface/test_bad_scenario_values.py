@@ -400,7 +400,7 @@ CASES = [
     Case(
         "nothing_runs",
         GOOD.split("workload:")[0] + "workload: {}\n",
-        "s.yaml:18: workload: nothing runs; allowed: jobs, or trace",
+        "s.yaml:18: workload: nothing runs; allowed: jobs, trace or synthetic",
     ),
     Case(
         "warm_up_too_long",

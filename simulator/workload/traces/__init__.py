@@ -20,6 +20,7 @@ from simulator.workload.traces.helios import read_helios
 from simulator.workload.traces.origin import origin_of
 from simulator.workload.traces.philly import read_philly
 from simulator.workload.traces.rows import BROKEN_FRACTION_ALLOWED, DroppedRow, ImportReport
+from simulator.workload.traces.sampling import sample_of
 from simulator.workload.traces.slurm import read_slurm
 from simulator.workload.traces.states import STATES
 from simulator.workload.traces.swf import read_swf
@@ -38,6 +39,7 @@ __all__ = [
     "ImportReport",
     "origin_of",
     "read_trace",
+    "sample_of",
     "to_processors",
     "write_table",
 ]
