@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import Any
 
 Numbers = tuple[tuple[str, float], ...]
-"""Type of a key that gives a number for each of several names: a mapping in the scenario, sorted pairs in the policy."""
+"""Type of a key that gives numbers by name: a mapping in the scenario, sorted pairs in the policy."""
 
 
 def parameter(

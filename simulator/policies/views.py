@@ -226,8 +226,8 @@ class PlacementView:
         Index of the job.
     held : int array
         Nodes it holds already.
-    tiers : tuple of int arrays, each of shape (machine nodes,)
-        Group of every node on each tier of the network, the narrowest first (leaf, pod); empty without a fabric.
+    tiers : int array, shape (tiers, machine nodes)
+        Group of every node on each tier of the network, the narrowest first (leaf, pod); no rows without a fabric.
     scale_up : int array, shape (machine nodes,)
         Scale-up domain of every node; every node its own where domains are not larger.
     """
@@ -238,7 +238,7 @@ class PlacementView:
     gpus: int
     job: int
     held: Ints
-    tiers: tuple[Ints, ...]
+    tiers: Ints
     scale_up: Ints
 
 
