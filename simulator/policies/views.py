@@ -91,9 +91,7 @@ class QueuedJobs(Jobs):
 
     __slots__ = ("_gpus", "_held", "_requested_s")
 
-    def __init__(
-        self, known: Submissions, job: Ints, gpus: Ints, requested_s: Floats, held: Mapping[int, int]
-    ) -> None:
+    def __init__(self, known: Submissions, job: Ints, gpus: Ints, requested_s: Floats, held: Mapping[int, int]) -> None:
         super().__init__(known, job)
         self._gpus, self._requested_s, self._held = gpus, requested_s, held
 

@@ -85,6 +85,7 @@ def _prepared(scenario: Scenario, variant: str, stamp: tuple[int, int]) -> World
         profiles=profiles,
         scheduling=build("scheduling", spec.scheduling),
         placement=build("placement", spec.placement),
+        health=None if spec.health is None else build("health", spec.health),
         network=network_of(spec.cluster),
         storage=storage_of(spec.cluster),
         price_usd_per_gpu_s=spec.cluster.price_usd_per_gpu_s,

@@ -72,8 +72,10 @@ def policy_section(family: str, default: str, name: str, base: type[PolicySectio
 
 
 if TYPE_CHECKING:
+    HealthSection = PolicySection
     SchedulingSection = PolicySection
     PlacementSection = PolicySection
 else:
+    HealthSection = policy_section("health", "strikes", "HealthSection")
     SchedulingSection = policy_section("scheduling", "fifo", "SchedulingSection")
     PlacementSection = policy_section("placement", "first_fit", "PlacementSection")
