@@ -125,6 +125,9 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("second_order_lost_gpu_s", "GPU-s", "work that the latter destroyed", "min", "GPU-h"),
     Metric("requeues", "", "times a job went back to the queue after an unplanned stop", "min", ""),
+    Metric("gang_deadlocks", "", "times all jobs that held nodes waited for each other's, and nothing ran", "min", ""),
+    Metric("gang_deadlock_s", "s", "how long that lasted together", "min", "h"),
+    Metric("quarantines", "", "times a repaired node was kept out of service as a suspected lemon", "none", ""),
     Metric("queue_gpus_mean", "", "GPUs that waiting jobs want, mean in time", "min", ""),
     Metric(
         "fragmentation_mean",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SpareKind = Literal["hot", "warm", "cold"]
+NO_TIERS = np.empty((0, 0), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Machine:
         Readiness of the spares; decides the reallocation time and whether they are powered.
     domains : mapping of str to int array of shape (nodes,)
         For each kind of failure domain ("rack", "switch") the domain id of every node, counted from 0.
-    tiers : tuple of int arrays of shape (nodes,)
-        Group of every node on each tier of the fabric, the narrowest first (leaf, pod); empty without a fabric.
+    tiers : int array of shape (tiers, nodes)
+        Group of every node on each tier of the fabric, the narrowest first (leaf, pod); no rows without a fabric.
     fabric_units : mapping of str to int
         How many links and switches of each kind the fabric has ("host_link", "leaf_switch").
     scale_up : int array of shape (nodes,)
@@ -44,11 +45,12 @@ class Machine:
     spare_nodes: int = 0
     spare_kind: SpareKind = "warm"
     domains: Mapping[str, NDArray[np.int64]] | None = None
-    tiers: tuple[NDArray[np.int64], ...] = ()
+    tiers: NDArray[np.int64] = field(default_factory=lambda: NO_TIERS)
     fabric_units: Mapping[str, int] = field(default_factory=dict)
     scale_up: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "tiers", self.tiers.reshape(-1, self.nodes))
         if len(self.scale_up) == 0:
             object.__setattr__(self, "scale_up", np.arange(self.nodes, dtype=np.int64))
 

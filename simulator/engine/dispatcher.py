@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +37,12 @@ class Dispatcher:
 
     Attributes
     ----------
-    started_s, leaving : arrays, shape (jobs,)
-        Start of the present attempt, and whether the job has been told to go.
+    started_s, leaving, preempted : arrays, shape (jobs,)
+        Start of the present attempt, whether the job has been told to go, and how often it has been.
+    holding : dict of int to Run
+        Jobs that wait and hold some of their nodes, without a gang.
+    all_arrived : bool
+        Whether no job is still to be submitted for the first time.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -48,6 +53,9 @@ class Dispatcher:
         self.running = RunningColumns(most)
         self.started_s = np.full(len(known.job), np.nan)
         self.leaving = np.zeros(len(known.job), dtype=np.bool_)
+        self.preempted = np.zeros(len(known.job), dtype=np.int64)
+        self.holding: dict[int, Run] = {}
+        self.all_arrived = False
         policy = world.scheduling
         self._memory = policy.remember() if hasattr(policy, "remember") else None
         self._meter: UsageMeter | None = None
@@ -73,6 +81,8 @@ class Dispatcher:
                 sim.reject(job, impossible[job])
             else:
                 self.submit(job)
+        self.all_arrived = True
+        self.request_pass()
 
     def _impossible(self) -> dict[int, str]:
         """Return why jobs can never run, by index."""
@@ -124,7 +134,7 @@ class Dispatcher:
     def expect_end(self, run: Run, gpus: int, end_s: float) -> None:
         """Move the expected end of a running job."""
         self.running.remove(run.job, run.expected_end_s)
-        self._sim.fleet.expect_end(run.ids, run.expected_end_s, end_s, run.gpus if run.shares else 0)
+        self._sim.fleet.expect_end(run.ids, run.job, end_s)
         run.expected_end_s = end_s
         self.running.add(run.job, gpus, end_s)
 
@@ -139,10 +149,17 @@ class Dispatcher:
         self._sim.env.schedule(event, AFTER_EVERYTHING)
 
     def wake_at(self, time_s: float) -> None:
-        """Ask for a scheduling pass at a later time."""
-        if time_s > self._sim.now and time_s not in self._wakes_at:
+        """Ask for a scheduling pass at a later time, or for another one in this instant."""
+        if time_s <= self._sim.now:
+            self.request_pass()
+        elif time_s not in self._wakes_at and time_s < math.inf:
             self._wakes_at.add(time_s)
             self._sim.env.timeout(time_s - self._sim.now, time_s).callbacks.append(self._wake)
+
+    @property
+    def is_woken_later(self) -> bool:
+        """Whether another pass has been asked for."""
+        return bool(self._wakes_at) or self._pass_is_due
 
     def _wake(self, event: Event) -> None:
         self._wakes_at.discard(event.value)
@@ -157,7 +174,9 @@ class Dispatcher:
             decisions = sim.world.scheduling.schedule(self._view())
             self._ended_early = False
             if not decisions or not self._apply(decisions):
-                return
+                break
+        if len(self.waiting) > 0 and (len(self.running) == 0 or self.holding):
+            sim.standstill.look()
 
     def _view(self) -> SchedulerView:
         sim, fleet = self._sim, self._sim.fleet
@@ -168,8 +187,10 @@ class Dispatcher:
             sim.world.machine.gpus_per_node,
             fleet.free_gpus,
             fleet.free_at_s,
+            fleet.holder,
             fleet.tenant_end_s,
             fleet.tenant_gpus,
+            fleet.tenant_job,
             windows.start_s,
             windows.end_s,
             windows.account,
@@ -179,8 +200,8 @@ class Dispatcher:
             fleet.n_free_gpus,
             fleet.n_free,
             (sim.world.machine.nodes - fleet.n_out - fleet.n_spare) * sim.world.machine.gpus_per_node,
-            QueuedJobs(sim.known, job, gpus, requested_s),
-            RunningJobs(sim.known, running, held, end_s, self.started_s, self.leaving),
+            QueuedJobs(sim.known, job, gpus, requested_s, self._held()),
+            RunningJobs(sim.known, running, held, end_s, self.started_s, self.leaving, self.preempted),
             nodes,
             sim.shares_nodes,
             windows.are_open,
@@ -188,6 +209,9 @@ class Dispatcher:
             None if self._meter is None else self._meter.read(sim.env.now),
             self._memory,
         )
+
+    def _held(self) -> dict[int, int]:
+        return {job: len(run.ids) for job, run in self.holding.items()}
 
     def _apply(self, decisions: Sequence[Scheduling]) -> bool:
         """Carry decisions out; return whether to ask again, because the nodes did not serve a job as was thought."""
@@ -222,7 +246,8 @@ class Dispatcher:
         if not self.waiting.has(job):
             self._refuse(f"job {job} is not in the queue")
         run = sim.run_of(job)
-        if nodes is not None and nodes != run.nodes:
+        nodes = int(sim.known.nodes[job]) if nodes is None else nodes
+        if nodes != run.nodes:
             self._set_width(run, nodes)
         wanted = run.nodes - len(run.ids)
         if run.shares:

@@ -37,8 +37,8 @@ class Fleet:
         GPUs that a job could take: all of a free node, the rest of a shared one, else 0.
     free_at_s : float array, shape (nodes,)
         When the node is expected to be free as a whole; infinite while it is out of service or spare.
-    tenant_end_s, tenant_gpus : arrays, shape (nodes, gpus_per_node), or None
-        Expected end and GPUs of the jobs on shared nodes; None where no job shares nodes.
+    tenant_end_s, tenant_gpus, tenant_job : arrays, shape (nodes, gpus_per_node), or None
+        Expected end, GPUs and indices of the jobs on shared nodes; None where no job shares nodes.
     out : int array, shape (nodes,)
         Open outages of the node; in service when 0.
     """
@@ -58,6 +58,7 @@ class Fleet:
         self._closed: set[int] = set()  # shared nodes that take nobody new
         self.tenant_end_s = np.zeros((n, g)) if shares_nodes else None
         self.tenant_gpus = np.zeros((n, g), dtype=np.int64) if shares_nodes else None
+        self.tenant_job = np.full((n, g), FREE, dtype=np.int64) if shares_nodes else None
         self.out = np.zeros(n, dtype=np.int64)
         self._under_repair = np.zeros(n, dtype=np.int64)
         self.n_free = n - spares
@@ -94,6 +95,7 @@ class Fleet:
         """Give GPUs of a free or shared node to a job."""
         assert self.tenant_gpus is not None
         assert self.tenant_end_s is not None
+        assert self.tenant_job is not None
         if self.holder[node] == FREE:
             self.holder[node] = SHARED
             self.free[node] = False
@@ -103,6 +105,7 @@ class Fleet:
         self.tenants[node].append(job)
         slot = int(np.flatnonzero(self.tenant_gpus[node] == 0)[0])
         self.tenant_gpus[node, slot], self.tenant_end_s[node, slot] = gpus, end_s
+        self.tenant_job[node, slot] = job
         self.free_gpus[node] -= gpus
         self.n_free_gpus -= gpus
         self.free_at_s[node] = max(self.free_at_s[node], end_s)
@@ -114,9 +117,9 @@ class Fleet:
         self._shelve(ids, now_s)
         self._tell(ids, now_s)
 
-    def give_back_part(self, node: int, job: int, gpus: int, end_s: float, now_s: float) -> None:
+    def give_back_part(self, node: int, job: int, gpus: int, now_s: float) -> None:
         """Take the GPUs of one job on a shared node from it; the last one leaves a free node, or one put aside."""
-        self._strike_off(node, job, gpus, end_s)
+        self._strike_off(node, job)
         if node not in self._closed:
             self.free_gpus[node] += gpus
             self.n_free_gpus += gpus
@@ -134,22 +137,22 @@ class Fleet:
             self._shelve(np.array([node]), now_s)
         self._tell(np.array([node]), now_s)
 
-    def lose_tenant(self, node: int, job: int, gpus: int, end_s: float) -> None:
+    def lose_tenant(self, node: int, job: int) -> None:
         """Strike a job off a shared node that leaves service; the last one leaves it to nobody."""
-        self._strike_off(node, job, gpus, end_s)
+        self._strike_off(node, job)
         self._close(node)
         if not self.tenants[node]:
             del self.tenants[node]
             self._closed.discard(node)
             self.holder[node] = FREE
 
-    def _strike_off(self, node: int, job: int, gpus: int, end_s: float) -> None:
+    def _strike_off(self, node: int, job: int) -> None:
         assert self.tenant_gpus is not None
         assert self.tenant_end_s is not None
+        assert self.tenant_job is not None
         self.tenants[node].remove(job)
-        mine = (self.tenant_gpus[node] == gpus) & (self.tenant_end_s[node] == end_s)
-        slot = int(np.flatnonzero(mine)[0])
-        self.tenant_gpus[node, slot] = 0
+        slot = self.tenant_job[node] == job
+        self.tenant_gpus[node, slot], self.tenant_job[node, slot] = 0, FREE
         used = self.tenant_gpus[node] > 0
         self.free_at_s[node] = self.tenant_end_s[node][used].max(initial=0.0)
 
@@ -160,16 +163,16 @@ class Fleet:
             self.n_free_gpus -= int(self.free_gpus[node])
             self.free_gpus[node] = 0
 
-    def expect_end(self, ids: Ids, old_s: float, new_s: float, gpus: int = 0) -> None:
-        """Move the expected end of the job on nodes, or of the one with ``gpus`` GPUs of a shared node."""
-        if gpus == 0:
-            self.free_at_s[ids] = new_s
+    def expect_end(self, ids: Ids, job: int, end_s: float) -> None:
+        """Move the expected end of a job on its nodes, or on the one that it shares."""
+        if len(ids) == 0 or self.holder[ids[0]] != SHARED:
+            self.free_at_s[ids] = end_s
             return
         assert self.tenant_gpus is not None
         assert self.tenant_end_s is not None
+        assert self.tenant_job is not None
         node = int(ids[0])
-        slot = int(np.flatnonzero((self.tenant_gpus[node] == gpus) & (self.tenant_end_s[node] == old_s))[0])
-        self.tenant_end_s[node, slot] = new_s
+        self.tenant_end_s[node, self.tenant_job[node] == job] = end_s
         self.free_at_s[node] = self.tenant_end_s[node][self.tenant_gpus[node] > 0].max()
 
     def jobs_on(self, ids: Ids) -> list[int]:

@@ -49,12 +49,19 @@ class Incidents:
     ----------
     simulation : Simulation
         The run they belong to.
+
+    Attributes
+    ----------
+    quarantines : int
+        How often the health policy kept a repaired node out of service; the ledger counts it as down meanwhile.
     """
 
     def __init__(self, simulation: Simulation) -> None:
         self._sim = simulation
         self.rows: list[Incident] = []
         self._open_on_node: dict[int, list[Incident]] = {}
+        self._stops: dict[int, list[float]] = {}  # when a node stopped a job, as far as that was localised
+        self.quarantines = 0
         self._dormant: dict[int, list[tuple[Fault, FaultClass]]] = {}  # uncured, waiting for their clock to go on
         simulation.fleet.watchers.append(self._wake)
 
@@ -117,6 +124,8 @@ class Incidents:
         if fault.detect_s + fault.localise_s > 0:
             yield sim.env.timeout(fault.detect_s + fault.localise_s)
         incident.localised_s = sim.now
+        if kind.takes_node_out and kind.scope == "node" and incident.hit:
+            self._stops.setdefault(int(incident.nodes[0]), []).append(incident.onset_s)
         if not kind.takes_node_out:
             self._close_on_nodes(incident)
             self._release_runs(incident)
@@ -167,9 +176,22 @@ class Incidents:
                 yield sim.env.timeout(visit.verify_s)
             if visit is not visits[-1]:
                 sim.fleet.fail_test(incident.nodes, sim.now)
+        yield from self._quarantine(incident)
         incident.returned_s = sim.now
         sim.jobs.receive(sim.fleet.put_back(incident.nodes, sim.now))
         return visits[-1].strikes_again_after_s
+
+    def _quarantine(self, incident: Incident) -> Generator[Any, Any, None]:
+        """Keep a repaired node that is suspected to be a lemon down for a time."""
+        sim, stops = self._sim, self._stops.get(int(incident.nodes[0]))
+        if sim.world.health is None or incident.kind.scope != "node" or not stops:
+            return
+        length_s = sim.world.health.quarantine_s(np.array(sorted(stops)), sim.now)
+        if length_s > 0.0:
+            self.quarantines += 1
+            sim.fleet.fail_test(incident.nodes, sim.now)
+            yield sim.env.timeout(length_s)
+            sim.fleet.start_test(incident.nodes, sim.now)
 
     def visit(self, incident: Incident, visit: Visit) -> Generator[Any, Any, None]:
         """Repair once, with a technician where one is needed."""

@@ -15,7 +15,7 @@ from simulator.engine.incidents import Incident
 from simulator.engine.runs import NO_NODES, Run
 from simulator.engine.segment import Segment
 from simulator.errors import PolicyError
-from simulator.policies.decisions import Fail, Replace, Requeue
+from simulator.policies.decisions import Fail, Replace, Requeue, Shrink
 from simulator.policies.views import InterruptionView
 from simulator.workload.checkpoints import CheckpointPlan, Reach
 from simulator.workload.restart import Source
@@ -40,6 +40,7 @@ class Jobs:
         self._gpus_per_node = simulation.world.machine.gpus_per_node
         self._short: list[Run] = []  # gangs that wait for nodes, first come first served
         self._let_go: dict[int, tuple[Incident, Any]] = {}
+        self.held_back = 0  # jobs that go back to the queue only after a time
         self.phase_s: dict[str, float] = {}
         self.phase_times: dict[str, int] = {}
 
@@ -55,6 +56,7 @@ class Jobs:
         if run.is_holding:
             self._enter(run, "idle")  # with its new nodes it goes on as one
             ids, run.is_holding = np.concatenate((run.ids, ids)), False
+            del sim.dispatcher.holding[run.job]
         run.ids = ids
         run.expected_end_s = sim.now + float(sim.known.requested_s[run.job]) / run.speed
         self._occupy(run, ids)
@@ -78,6 +80,7 @@ class Jobs:
         if not run.is_holding:
             run.is_holding, run.state = True, "waiting_for_nodes"
             run.phases_start_s = sim.now
+            sim.dispatcher.holding[run.job] = run
         before = run.gpus_held(self._gpus_per_node)
         sim.fleet.take(ids, run.job, math.inf, sim.now)
         run.ids = np.concatenate((run.ids, ids))
@@ -89,6 +92,7 @@ class Jobs:
         self._book("wait_for_nodes", self._sim.now - run.phases_start_s)
         self._enter(run, "idle")
         ids, run.ids, run.is_holding = run.ids, NO_NODES, False
+        del self._sim.dispatcher.holding[run.job]
         self._sim.fleet.give_back(ids, self._sim.now)
 
     def exchange(self, run: Run, ids: Ids, nodes: int | None = None) -> None:
@@ -98,7 +102,7 @@ class Jobs:
         sim.dispatcher.running.remove(run.job, run.expected_end_s)
         old = run.ids
         if run.shares:
-            sim.fleet.give_back_part(int(old[0]), run.job, run.gpus, run.expected_end_s, sim.now)
+            sim.fleet.give_back_part(int(old[0]), run.job, run.gpus, sim.now)
         if nodes is not None:
             sim.dispatcher.change_usage(run.job, (nodes - run.nodes) * self._gpus_per_node)
             left_s = (run.expected_end_s - sim.now) * run.speed
@@ -112,7 +116,7 @@ class Jobs:
                 sim.fleet.give_back(gone, sim.now)
             if len(more):
                 sim.fleet.take(more, run.job, run.expected_end_s, sim.now)
-            sim.fleet.expect_end(ids, 0.0, run.expected_end_s)
+            sim.fleet.expect_end(ids, run.job, run.expected_end_s)
         run.ids = ids
         sim.dispatcher.running.add(run.job, self.gpus_taken(run), run.expected_end_s)
         self.restart_in_place(run, "same" if nodes is not None else "queue")
@@ -220,7 +224,7 @@ class Jobs:
         run.is_leaving = False
         if run.shares:
             for node in ids.tolist():
-                sim.fleet.give_back_part(node, run.job, run.gpus, run.expected_end_s, sim.now)
+                sim.fleet.give_back_part(node, run.job, run.gpus, sim.now)
         else:
             sim.fleet.give_back(ids, sim.now)
         self._serve_short()
@@ -282,6 +286,8 @@ class Jobs:
             now_s=sim.now,
             job=run.job,
             lost_nodes=run.nodes - len(run.ids),
+            nodes_left=len(run.ids),
+            fewest_nodes=int(sim.known.fewest[run.job]),
             spares_free=sim.fleet.n_spare,
             idle_nodes=sim.fleet.n_free,
             interruptions=run.interruptions,
@@ -289,7 +295,7 @@ class Jobs:
             requeues=run.requeues,
         )
         decision = run.profile.recovery.recover(view)
-        if run.is_leaving and isinstance(decision, Replace):
+        if run.is_leaving and isinstance(decision, Replace | Shrink):
             decision = Requeue()  # its nodes are promised to somebody
         match decision:
             case Replace():
@@ -304,6 +310,11 @@ class Jobs:
                     run.recovering_from[-1].lost_work_gpu_s += lost_gpu_s
                 run.requeues += 1
                 self.requeue(run, delay_s)
+            case Shrink():
+                if not 0 < view.fewest_nodes <= view.nodes_left:
+                    reason = f"job {run.job} cannot go on with {view.nodes_left} nodes: it takes {view.fewest_nodes}"
+                    raise PolicyError(type(run.profile.recovery).__name__, sim.now, reason)
+                self.exchange(run, run.ids, len(run.ids))
             case Fail():
                 self._end(run, "failed", "the recovery policy gave up")
             case _:
@@ -314,11 +325,13 @@ class Jobs:
         self.let_go(run)
         run.outcome = "pending"
         if delay_s > 0.0:
+            self.held_back += 1
             self._after(delay_s, self._submit_again, run)
         else:
-            self._submit_again(run)
+            self._sim.dispatcher.submit(run.job)
 
     def _submit_again(self, run: Run) -> None:
+        self.held_back -= 1
         self._sim.dispatcher.submit(run.job)
 
     def _serve_short(self) -> None:
@@ -414,7 +427,7 @@ class Jobs:
         for job in list(sim.fleet.tenants[node]):
             run = sim.runs[job]
             sim.fleet.ledger.move(run.gpus, run.state, "down", sim.now)
-            sim.fleet.lose_tenant(node, job, run.gpus, run.expected_end_s)
+            sim.fleet.lose_tenant(node, job)
             run.ids = NO_NODES
             rest -= run.gpus
         sim.fleet.ledger.move(rest, "idle", "down", sim.now)
@@ -430,10 +443,13 @@ class Jobs:
     def cordon(self, incident: Incident) -> bool:
         """Mark held nodes to leave when their jobs let go, keep the others aside; return whether any job holds one."""
         self._sim.fleet.put_aside(incident.nodes, self._sim.now)
-        jobs = self._sim.fleet.jobs_on(incident.nodes)
-        for job in jobs:
-            self._sim.runs[job].cordons.append(incident)
-        return bool(jobs)
+        jobs = [self._sim.runs[job] for job in self._sim.fleet.jobs_on(incident.nodes)]
+        for run in jobs:
+            if run.is_holding:  # nothing runs there that would have to end first
+                self._put_aside(run, incident.nodes[self._sim.fleet.holder[incident.nodes] == run.job])
+            else:
+                run.cordons.append(incident)
+        return not all(run.is_holding for run in jobs)
 
     def wait_until_let_go(self, incident: Incident) -> Generator[Any, Any, None]:
         """Wait until no job holds the incident's nodes."""

@@ -50,6 +50,7 @@ class Moves:
         sim = self._sim
         run.is_leaving = True
         sim.dispatcher.leaving[run.job] = True
+        sim.dispatcher.preempted[run.job] += 1
         self.preemptions += 1
         run.preemptions += 1
         cause = None if by is None else sim.runs.get(by)

@@ -64,6 +64,9 @@ def outcome_of(simulation: Simulation) -> Outcome:
     moves, fleet = simulation.moves, simulation.fleet
     summary["second_order_preemptions"] = float(moves.second_order)
     summary["second_order_lost_gpu_s"] = moves.second_order_gpu_s
+    summary["gang_deadlocks"] = float(simulation.standstill.deadlocks)
+    summary["gang_deadlock_s"] = simulation.standstill.deadlock_s
+    summary["quarantines"] = float(simulation.incidents.quarantines)
     summary["queue_gpus_mean"] = simulation.dispatcher.wanted_gpu_s / end_s if end_s > 0 else math.nan
     summary["fragmentation_mean"] = fleet.partly_free_gpu_s / fleet.free_gpu_s if fleet.free_gpu_s > 0 else math.nan
     power = simulation.world.power

@@ -24,9 +24,9 @@ from simulator.engine.records import outcome_of
 from simulator.engine.runs import Run, plan_for
 from simulator.engine.sampling import Sampler
 from simulator.engine.spans import Spans
+from simulator.engine.standstill import Standstill
 from simulator.engine.windows import Windows
 from simulator.engine.world import World
-from simulator.errors import InvariantError
 from simulator.faults.catalogue import Clock, FaultClass
 from simulator.faults.draws import Fault
 from simulator.faults.sources import ageing_sources, merged, poisson_sources
@@ -49,7 +49,8 @@ class Simulation:
         self.world = world
         self.guards = guards
         self.env = simpy.Environment()
-        self.known = submissions(world.jobs, world.machine.gpus_per_node)
+        saves = np.array([bool(profile.tiers) for profile in world.profiles], dtype=np.bool_)[world.jobs.profile]
+        self.known = submissions(world.jobs, world.machine.gpus_per_node, saves, world.curves)
         self.shares_nodes = bool(world.jobs.shares.any())
         self.fleet = Fleet(world.machine, world.warm_up_s, self.shares_nodes)
         self.technicians = None if world.technicians is None else simpy.Resource(self.env, world.technicians)
@@ -64,6 +65,7 @@ class Simulation:
         self.fabric_incidents = FabricIncidents(self)
         self.sampler = Sampler(self)
         self.spans = Spans(self)
+        self.standstill = Standstill(self)
         self._plans: dict[tuple[int, int], CheckpointPlan] = {}
         self._ended = 0
         self._all_ended = self.env.event()
@@ -79,15 +81,9 @@ class Simulation:
         self.env.process(self.dispatcher.arrivals())
         self._start_faults()
         self.env.process(self.sampler.sample())
-        try:
-            self.env.run(until=self._all_ended if self.world.horizon_s is None else self.world.horizon_s)
-        except RuntimeError as error:
-            if "No scheduled events left" not in str(error):
-                raise
-            if not self._note_deadlock():
-                problem = f"nothing can happen any more at {self.now} s, but jobs have not ended"
-                raise InvariantError(problem) from error
+        self.env.run(until=self._all_ended if self.world.horizon_s is None else self.world.horizon_s)
         self.interconnect.close()
+        self.standstill.close()
         for run in self.runs.values():
             self.jobs.settle(run)
             self.rows.write(run)
@@ -123,12 +119,10 @@ class Simulation:
         del self.runs[run.job]
         self._note_end()
 
-    def _note_deadlock(self) -> bool:
-        """Say of jobs that hold nodes and wait for each other's that they do; return whether there are any."""
-        stuck = [run for run in self.runs.values() if run.is_holding]
-        for run in stuck:
-            run.reason = f"deadlock: holds {len(run.ids)} of {run.nodes} nodes for ever"
-        return bool(stuck)
+    def end(self) -> None:
+        """End a run without a horizon before its last job has ended, because nothing will happen any more."""
+        if not self._all_ended.triggered:
+            self._all_ended.succeed()
 
     def _note_end(self) -> None:
         """Count a job that has ended; without a horizon the last one ends the run."""
@@ -193,6 +187,6 @@ def run(world: World, guards: bool = False) -> Outcome:
     PolicyError
         A policy returned a decision that cannot be carried out.
     InvariantError
-        The ledger does not sum, or the run cannot end.
+        The ledger does not sum.
     """
     return Simulation(world, guards).run()

@@ -64,8 +64,8 @@ def cut_off(fabric: Fabric, capacity: Floats, hosts: Ints) -> Ints:
     return hosts[~reached[hosts]]
 
 
-def groups_of_nodes(fabric: Fabric, nodes: int) -> tuple[Ints, ...]:
-    """Return the group of each node on every tier of the fabric, the narrowest first, each of shape (nodes,).
+def groups_of_nodes(fabric: Fabric, nodes: int) -> Ints:
+    """Return the group of each node on every tier of the fabric, the narrowest first, shape (tiers, nodes).
 
     Nodes whose first GPUs hang off the same leaf are a group, then those of the same pod. A tier that holds all nodes
     in one group, or each in its own, tells a placement nothing and is left out; so are fabrics without leaves.
@@ -73,7 +73,8 @@ def groups_of_nodes(fabric: Fabric, nodes: int) -> tuple[Ints, ...]:
     first = np.arange(nodes, dtype=np.int64) * fabric.gpus_per_node
     groups = [leaf_of_host(fabric)[first], fabric.pod[first].astype(np.int64)] if fabric.kind == "clos" else []
     numbered = [np.unique(group, return_inverse=True)[1].astype(np.int64) for group in groups]
-    return tuple(group for group in numbered if 0 < int(group.max()) < nodes - 1)
+    telling = [group for group in numbered if 0 < int(group.max()) < nodes - 1]
+    return np.array(telling, dtype=np.int64).reshape(len(telling), nodes)
 
 
 def _scale_up(fabric: Fabric) -> int:

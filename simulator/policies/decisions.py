@@ -94,12 +94,12 @@ class Migrate:
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Ask again at a later time, whatever happens until then.
+    """Ask again at a later time, whatever happens until then, or once more in this instant.
 
     Parameters
     ----------
     time_s : float
-        When.
+        When; the present time for another pass after these decisions are carried out.
     """
 
     time_s: float
@@ -127,8 +127,13 @@ class Requeue:
 
 
 @dataclass(frozen=True, slots=True)
+class Shrink:
+    """Go on with the surviving nodes alone, for an elastic job that can run on so few."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fail:
     """End the job as failed."""
 
 
-Recovery = Replace | Requeue | Fail
+Recovery = Replace | Requeue | Shrink | Fail

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any
 
+Numbers = tuple[tuple[str, float], ...]
+"""Type of a key that gives numbers by name: a mapping in the scenario, sorted pairs in the policy."""
+
 
 def parameter(
     default: Any,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,13 +77,23 @@ class Jobs:
 
 
 class QueuedJobs(Jobs):
-    """The jobs that wait, in order of (submission, row)."""
+    """The jobs that wait, in order of (submission, row).
 
-    __slots__ = ("_gpus", "_requested_s")
+    Parameters
+    ----------
+    known, job
+        As for ``Jobs``.
+    gpus, requested_s : arrays
+        GPUs they will hold, and estimates.
+    held : mapping of int to int
+        Nodes that jobs without a gang hold while they wait, by job index.
+    """
 
-    def __init__(self, known: Submissions, job: Ints, gpus: Ints, requested_s: Floats) -> None:
+    __slots__ = ("_gpus", "_held", "_requested_s")
+
+    def __init__(self, known: Submissions, job: Ints, gpus: Ints, requested_s: Floats, held: Mapping[int, int]) -> None:
         super().__init__(known, job)
-        self._gpus, self._requested_s = gpus, requested_s
+        self._gpus, self._requested_s, self._held = gpus, requested_s, held
 
     @property
     def gpus(self) -> Ints:
@@ -93,6 +104,13 @@ class QueuedJobs(Jobs):
     def requested_s(self) -> Floats:
         """Run-time estimate, infinite for none."""
         return self._requested_s
+
+    @property
+    def held_nodes(self) -> Ints:
+        """Nodes it holds already while it waits for others, 0 for a gang."""
+        if not self._held:
+            return np.zeros(len(self.job), dtype=np.int64)
+        return np.array([self._held.get(job, 0) for job in self.job.tolist()], dtype=np.int64)
 
 
 class RunningJobs(Jobs):
@@ -110,15 +128,25 @@ class RunningJobs(Jobs):
         Start of the present attempt, by job index.
     leaving : bool array
         Whether the job has been told to go, by job index.
+    preempted : int array
+        How often it has been told so, by job index.
     """
 
-    __slots__ = ("_gpus", "_leaving", "_started_s", "end_s")
+    __slots__ = ("_gpus", "_leaving", "_preempted", "_started_s", "end_s")
 
     def __init__(
-        self, known: Submissions, job: Ints, gpus: Ints, end_s: Floats, started_s: Floats, leaving: Bools
+        self,
+        known: Submissions,
+        job: Ints,
+        gpus: Ints,
+        end_s: Floats,
+        started_s: Floats,
+        leaving: Bools,
+        preempted: Ints,
     ) -> None:
         super().__init__(known, job)
-        self._gpus, self.end_s, self._started_s, self._leaving = gpus, end_s, started_s, leaving
+        self._gpus, self.end_s = gpus, end_s
+        self._started_s, self._leaving, self._preempted = started_s, leaving, preempted
 
     @property
     def gpus(self) -> Ints:
@@ -135,6 +163,11 @@ class RunningJobs(Jobs):
         """Whether it has been told to go."""
         return self._leaving[self.job]
 
+    @property
+    def preemptions(self) -> Ints:
+        """How often it has been taken off its nodes, or told to go."""
+        return self._preempted[self.job]
+
 
 @dataclass(slots=True)
 class NodesView:
@@ -148,8 +181,11 @@ class NodesView:
         GPUs a job could take now: all of a free node, what others left of a shared one, 0 where nothing can start.
     free_at_s : float array
         When all of its GPUs are expected to be free; in the past where they are, infinite out of service.
-    tenant_end_s, tenant_gpus : arrays, shape (nodes, gpus_per_node)
-        Expected end and GPUs of the jobs on a shared node; unused entries have 0 GPUs. None where no job shares nodes.
+    holder : int array
+        Job that holds the node as a whole; -1 for none, -2 where jobs share it.
+    tenant_end_s, tenant_gpus, tenant_job : arrays, shape (nodes, gpus_per_node)
+        Expected end, GPUs and indices of the jobs on a shared node; unused entries have 0 GPUs. None where no job
+        shares nodes.
     window_start_s, window_end_s : float arrays
         Next time in which the node is kept for somebody; infinite where there is none.
     window_account : int array
@@ -159,8 +195,10 @@ class NodesView:
     gpus_per_node: int
     free_gpus: Ints
     free_at_s: Floats
+    holder: Ints
     tenant_end_s: Floats | None
     tenant_gpus: Ints | None
+    tenant_job: Ints | None
     window_start_s: Floats
     window_end_s: Floats
     window_account: Ints
@@ -226,8 +264,8 @@ class PlacementView:
         Index of the job.
     held : int array
         Nodes it holds already.
-    tiers : tuple of int arrays, each of shape (machine nodes,)
-        Group of every node on each tier of the network, the narrowest first (leaf, pod); empty without a fabric.
+    tiers : int array, shape (tiers, machine nodes)
+        Group of every node on each tier of the network, the narrowest first (leaf, pod); no rows without a fabric.
     scale_up : int array, shape (machine nodes,)
         Scale-up domain of every node; every node its own where domains are not larger.
     """
@@ -238,7 +276,7 @@ class PlacementView:
     gpus: int
     job: int
     held: Ints
-    tiers: tuple[Ints, ...]
+    tiers: Ints
     scale_up: Ints
 
 
@@ -273,6 +311,8 @@ class InterruptionView:
         Index of the job.
     lost_nodes : int
         Nodes the job has lost and must replace.
+    nodes_left, fewest_nodes : int
+        Nodes it still holds, and the fewest it can run on.
     spares_free : int
         Spare nodes that are ready.
     idle_nodes : int
@@ -288,6 +328,8 @@ class InterruptionView:
     now_s: float
     job: int
     lost_nodes: int
+    nodes_left: int
+    fewest_nodes: int
     spares_free: int
     idle_nodes: int
     interruptions: int

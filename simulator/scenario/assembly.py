@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulator.cluster.inventory import Machine, contiguous_domains
+from simulator.cluster.inventory import NO_TIERS, Machine, contiguous_domains
 from simulator.engine.world import JobProfile, Network, World
 from simulator.network.parts import groups_of_nodes
 from simulator.policies.registry import families
@@ -96,6 +96,7 @@ def _prepared(scenario: Scenario, variant: str, stamp: tuple[int, int]) -> World
         profiles=profiles,
         scheduling=build("scheduling", spec.scheduling),
         placement=build("placement", spec.placement),
+        health=None if spec.health is None else build("health", spec.health),
         network=network_of(spec.cluster),
         storage=storage_of(spec.cluster),
         price_usd_per_gpu_s=spec.cluster.price_usd_per_gpu_s,
@@ -116,7 +117,7 @@ def _machine(spec: VariantSpec) -> Machine:
         spare_nodes=cluster.spares.count,
         spare_kind=cluster.spares.kind,
         domains={kind: contiguous_domains(cluster.nodes, size) for kind, size in cluster.domain_sizes.items()},
-        tiers=() if network is None else groups_of_nodes(network.fabric, cluster.nodes),
+        tiers=NO_TIERS if network is None else groups_of_nodes(network.fabric, cluster.nodes),
         fabric_units=fabric_parts(cluster),
     )
 

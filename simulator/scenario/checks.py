@@ -275,6 +275,8 @@ def _tiers(section: CheckpointSection, path: KeyPath) -> Iterator[Complaint]:
 def _policies(spec: VariantSpec) -> Iterator[Complaint]:
     yield from _own_keys("scheduling", spec.scheduling, ("scheduling",))
     yield from _own_keys("placement", spec.placement, ("placement",))
+    if spec.health is not None:
+        yield from _own_keys("health", spec.health, ("health",))
     yield from _own_keys("recovery", spec.recovery, ("recovery",))
     for position, job in enumerate(spec.workload.jobs):
         if job.recovery is not None:

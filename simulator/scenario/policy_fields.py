@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from pydantic import Field, create_model
 
+from simulator.policies.fields import Numbers
 from simulator.policies.registry import families
 from simulator.scenario.quantities import PositiveSeconds, Seconds, Section
 
 _UNSET: Any = None
+_Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class PolicySection(Section):
@@ -33,7 +35,11 @@ def keys_of(policy: type) -> dict[str, dataclasses.Field[Any]]:
 
 def build(family: str, section: PolicySection) -> Any:
     """Return the policy a section describes; its keys were validated before."""
-    return families()[family][section.chosen()](**section.own_keys())
+    keys = {
+        key: tuple(sorted(value.items())) if isinstance(value, dict) else value
+        for key, value in section.own_keys().items()
+    }
+    return families()[family][section.chosen()](**keys)
 
 
 def _annotation(policy: type, field: dataclasses.Field[Any]) -> tuple[Any, Any]:
@@ -44,6 +50,8 @@ def _annotation(policy: type, field: dataclasses.Field[Any]) -> tuple[Any, Any]:
         return Annotated[kind, Field(description=meaning)], _UNSET
     bounds: dict[str, Any] = {"ge": field.metadata.get("at_least"), "le": field.metadata.get("at_most")}
     plain: Any = get_type_hints(policy)[field.name]
+    if plain == Numbers:
+        return Annotated[dict[_Text, Annotated[float, Field(**bounds)]], Field(description=meaning)], _UNSET
     return Annotated[plain, Field(description=meaning, **bounds)], _UNSET
 
 
@@ -64,8 +72,10 @@ def policy_section(family: str, default: str, name: str, base: type[PolicySectio
 
 
 if TYPE_CHECKING:
+    HealthSection = PolicySection
     SchedulingSection = PolicySection
     PlacementSection = PolicySection
 else:
+    HealthSection = policy_section("health", "strikes", "HealthSection")
     SchedulingSection = policy_section("scheduling", "fifo", "SchedulingSection")
     PlacementSection = policy_section("placement", "first_fit", "PlacementSection")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.json_schema import GenerateJsonSchema
 
-from simulator.scenario.policy_fields import PlacementSection, SchedulingSection
+from simulator.scenario.policy_fields import HealthSection, PlacementSection, SchedulingSection
 from simulator.scenario.quantities import Name, PositiveSeconds, Seconds, Section
 from simulator.scenario.schema_faults import FaultsSection, RepairsSection
 from simulator.scenario.schema_machine import ClusterSection
@@ -113,6 +113,8 @@ class VariantSpec(Section):
     """Which queued jobs start."""
     placement: PlacementSection = PlacementSection()
     """On which nodes."""
+    health: HealthSection | None = None
+    """Which repaired nodes are kept out of service for a time; absent: none."""
     report: ReportSection = ReportSection()
     """What the report says."""
 

@@ -1,17 +1,25 @@
-"""Placement: which free nodes a job starts on."""
+"""Placement: which free nodes a job starts on, or which node has room for a part of one.
+
+Nodes lie in groups (those of a leaf, a pod, a scale-up domain), given as the group number of every node; the tiers of a
+network are such arrays stacked, the narrowest first, each group inside one of the next tier. The kernels check nothing:
+``free`` is C-contiguous, ``nodes`` is at least 1. Where fewer nodes are free than wanted, what they return is shorter.
+
+Ranks follow the groups: ids that lie in one group are neighbours, ascending, and the groups follow by number.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.compiled import kernel
 
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
 
 @kernel
-def first_fit(free: NDArray[np.bool_], nodes: int) -> NDArray[np.int64]:
+def first_fit(free: Bools, nodes: int) -> Ints:
     """Return the lowest ``nodes`` ids among the free ones.
 
     Parameters
@@ -30,7 +38,7 @@ def first_fit(free: NDArray[np.bool_], nodes: int) -> NDArray[np.int64]:
     -----
     Eight flags are looked at as one word, so that a busy machine is crossed eight nodes at a time.
     """
-    ids = np.empty(nodes, dtype=np.int64)
+    ids = np.empty(min(nodes, free.shape[0]), dtype=np.int64)
     n_found = 0
     n_whole = free.shape[0] // 8
     words = free[: n_whole * 8].view(np.uint64)
@@ -50,17 +58,72 @@ def first_fit(free: NDArray[np.bool_], nodes: int) -> NDArray[np.int64]:
     return ids[:n_found]
 
 
-def fewest_groups(
-    free: NDArray[np.bool_], tiers: Sequence[NDArray[np.int64]], nodes: int, strict: bool = False
-) -> NDArray[np.int64]:
-    """Return free nodes that lie as close together as they can, in the order of the groups they lie in.
+@kernel
+def _room(ids: Ints, group: Ints) -> Ints:
+    """Return how many of the nodes lie in each group."""
+    n_groups = 0
+    for node in ids:
+        n_groups = max(n_groups, group[node] + 1)
+    room = np.zeros(n_groups, dtype=np.int64)
+    for node in ids:
+        room[group[node]] += 1
+    return room
+
+
+@kernel
+def _gather(ids: Ints, group: Ints, quota: Ints) -> Ints:
+    """Return the first ``quota`` ids of every group, group after group."""
+    place = np.empty_like(quota)
+    total = 0
+    for each in range(len(quota)):
+        place[each] = total
+        total += quota[each]
+    chosen = np.empty(total, dtype=np.int64)
+    left = quota.copy()
+    for node in ids:
+        each = group[node]
+        if left[each] > 0:
+            left[each] -= 1
+            chosen[place[each]] = node
+            place[each] += 1
+    return chosen
+
+
+@kernel
+def _share_out(room: Ints, around: Ints, where: int, nodes: int, quota: Ints) -> None:
+    """Fill the quotas of the groups inside group ``where`` of the next tier: as few of them as there can be.
+
+    The groups with the most room are emptied; the last one is the smallest that has room for what is left.
+    """
+    members = np.flatnonzero((around == where) & (room > 0))
+    order = members[np.argsort(-room[members], kind="mergesort")]
+    left = nodes
+    i = 0
+    while left > 0:
+        each = order[i]
+        if room[each] < left:
+            quota[each] = room[each]
+            left -= room[each]
+            i += 1
+            continue
+        while i + 1 < len(order) and room[order[i + 1]] >= left:
+            i += 1
+            if room[order[i]] < room[each]:
+                each = order[i]
+        quota[each] = left
+        left = 0
+
+
+@kernel
+def fewest_groups(free: Bools, tiers: Ints, nodes: int, strict: bool) -> Ints:
+    """Return free nodes that cross as few tiers of the network as they can.
 
     Parameters
     ----------
     free : bool array, shape (machine nodes,)
         True where a job could start.
-    tiers : sequence of int arrays, each of shape (machine nodes,)
-        Group of every node on each tier of the network, the narrowest first (leaf, pod, ...); groups are nested.
+    tiers : int array, shape (tiers, machine nodes)
+        Group of every node on each tier of the network, the narrowest first (leaf, pod, ...).
     nodes : int
         How many are wanted, at least 1.
     strict : bool
@@ -69,49 +132,270 @@ def fewest_groups(
     Returns
     -------
     int array, shape (nodes,) or (0,)
-        Ids. The job lies in one group of the narrowest tier that has room, in the fullest such group (best fit). When
-        no group of the widest tier has room, groups are emptied from the one with the most free nodes on, which is
-        the fewest there can be, and the last of them is again a best fit.
+        Ids. The job lies in one group of the narrowest tier that has room: in the fullest such group, among equals in
+        the one whose next tier is fullest, then in that of the lowest number. When no group of the widest tier has
+        room, groups are emptied from the one with the most free nodes on, which is the fewest there can be, and the
+        last of them is the fullest with room. The groups of narrower tiers inside are chosen in the same way.
     """
-    if not tiers:
-        return first_fit(free, nodes)
-    rooms = [np.bincount(group[free], minlength=int(group.max()) + 1) for group in tiers]
-    for tier, (group, room) in enumerate(zip(tiers, rooms, strict=True)):
-        ids = np.flatnonzero(free & (room[group] >= nodes))
-        if len(ids):
-            # The fullest group with room; among equals the one in the fullest group of the next tier.
-            around = rooms[tier + 1][tiers[tier + 1][ids]] if tier + 1 < len(tiers) else ids
-            best = int(group[ids[np.lexsort((around, room[group[ids]]))[0]]])
-            return _spread_least(np.flatnonzero(free & (group == best)), tiers[:tier], nodes)
-    if strict:
-        size = np.sort(np.bincount(group))[::-1]
-        if np.count_nonzero(np.cumsum(np.sort(room)[::-1]) < nodes) > np.count_nonzero(np.cumsum(size) < nodes):
-            return np.empty(0, dtype=np.int64)
-    parts, left = [], nodes
-    while left > 0:
-        enough = np.flatnonzero(room >= left)
-        best = int(enough[np.argmin(room[enough])] if len(enough) else np.argmax(room))
-        count = min(left, int(room[best]))
-        if count == 0:
-            break
-        parts.append(_spread_least(np.flatnonzero(free & (group == best)), tiers[:-1], count))
-        room[best] = 0
-        left -= count
-    return np.concatenate(parts) if left == 0 else np.empty(0, dtype=np.int64)
-
-
-def _spread_least(ids: NDArray[np.int64], tiers: Sequence[NDArray[np.int64]], nodes: int) -> NDArray[np.int64]:
-    """Return ``nodes`` of these ids, whole groups of the inner tiers first, neighbours next to each other."""
-    if not tiers or len(ids) == nodes:
+    ids = first_fit(free, free.shape[0])
+    n_tiers = tiers.shape[0]
+    if len(ids) < nodes:
+        return ids[:0]
+    if n_tiers == 0:
         return ids[:nodes]
-    group = tiers[-1][ids]
-    room = np.bincount(group)
-    parts, left = [], nodes
+    n_groups = 0
+    for t in range(n_tiers):
+        for node in ids:
+            n_groups = max(n_groups, tiers[t, node] + 1)
+    room = np.zeros((n_tiers, n_groups), dtype=np.int64)
+    around = np.full((n_tiers, n_groups), -1, dtype=np.int64)
+    for t in range(n_tiers):
+        last = t + 1 == n_tiers
+        for node in ids:
+            each = tiers[t, node]
+            room[t, each] += 1
+            around[t, each] = 0 if last else tiers[t + 1, node]
+
+    quota = np.zeros((n_tiers, n_groups), dtype=np.int64)
+    level = n_tiers
+    for t in range(n_tiers):
+        best, best_next = -1, 0
+        for each in range(n_groups):
+            if room[t, each] < nodes:
+                continue
+            beyond = 0 if t + 1 == n_tiers else room[t + 1, around[t, each]]
+            closer = best >= 0 and room[t, each] == room[t, best] and beyond < best_next
+            if best < 0 or room[t, each] < room[t, best] or closer:
+                best, best_next = each, beyond
+        if best >= 0:
+            quota[t, best] = nodes
+            level = t
+            break
+    if level == n_tiers:
+        level -= 1
+        _share_out(room[level], around[level], 0, nodes, quota[level])
+        if strict:
+            size = np.sort(np.bincount(tiers[level]))
+            least, covered = 0, 0
+            while covered < nodes:
+                least += 1
+                covered += size[len(size) - least]
+            if np.count_nonzero(quota[level]) > least:
+                return ids[:0]
+    for t in range(level - 1, -1, -1):
+        for each in range(n_groups):
+            if quota[t + 1, each] > 0:
+                _share_out(room[t], around[t], each, quota[t + 1, each], quota[t])
+    return _gather_by_tier(ids, tiers, around, quota, level, nodes)
+
+
+@kernel
+def _gather_by_tier(ids: Ints, tiers: Ints, around: Ints, quota: Ints, level: int, nodes: int) -> Ints:
+    """Return the first ids of every group of the narrowest tier, in the order of the wider groups."""
+    place = np.zeros_like(quota)
+    total = 0
+    for each in range(quota.shape[1]):
+        place[level, each] = total
+        total += quota[level, each]
+    for t in range(level - 1, -1, -1):
+        for each in range(quota.shape[1]):
+            if quota[t, each] > 0:
+                place[t, each] = place[t + 1, around[t, each]]
+                place[t + 1, around[t, each]] += quota[t, each]
+    chosen = np.empty(nodes, dtype=np.int64)
+    for node in ids:
+        each = tiers[0, node]
+        if quota[0, each] > 0:
+            quota[0, each] -= 1
+            chosen[place[0, each]] = node
+            place[0, each] += 1
+    return chosen
+
+
+@kernel
+def best_fit(free: Bools, group: Ints, nodes: int) -> Ints:
+    """Return nodes of the one group in which fewest are left over; the lowest free ids where no group has room.
+
+    Parameters
+    ----------
+    free : bool array, shape (machine nodes,)
+        True where a job could start.
+    group : int array, shape (machine nodes,)
+        Group of every node.
+    nodes : int
+        How many are wanted, at least 1.
+    """
+    ids = first_fit(free, free.shape[0])
+    room = _room(ids, group)
+    best = -1
+    for each in range(len(room)):
+        if room[each] >= nodes and (best < 0 or room[each] < room[best]):
+            best = each
+    if best < 0:
+        return ids[:nodes]
+    quota = np.zeros_like(room)
+    quota[best] = nodes
+    return _gather(ids, group, quota)
+
+
+@kernel
+def fullest_first(free: Bools, group: Ints, nodes: int) -> Ints:
+    """Return nodes that fill up groups: those of the group with the fewest free nodes, then of the next one, and so on.
+
+    Parameters
+    ----------
+    free : bool array, shape (machine nodes,)
+        True where a job could start.
+    group : int array, shape (machine nodes,)
+        Group of every node.
+    nodes : int
+        How many are wanted, at least 1.
+    """
+    ids = first_fit(free, free.shape[0])
+    room = _room(ids, group)
+    quota = np.zeros_like(room)
+    left = min(nodes, len(ids))
+    for each in np.argsort(room, kind="mergesort"):
+        quota[each] = min(room[each], left)
+        left -= quota[each]
+    return _gather(ids, group, quota)
+
+
+@kernel
+def _even_quotas(room: Ints, order: Ints, nodes: int, quota: Ints) -> None:
+    """Fill quotas of the groups in ``order``, one node for each in turn while it has room."""
+    left = nodes
     while left > 0:
-        enough = np.flatnonzero(room >= left)
-        best = int(enough[np.argmin(room[enough])] if len(enough) else np.argmax(room))
-        count = min(left, int(room[best]))
-        parts.append(_spread_least(ids[group == best], tiers[:-1], count))
-        room[best] = 0
-        left -= count
-    return np.concatenate(parts)
+        before = left
+        for each in order:
+            if left > 0 and quota[each] < room[each]:
+                quota[each] += 1
+                left -= 1
+        if left == before:
+            return
+
+
+@kernel
+def emptiest_first(free: Bools, group: Ints, nodes: int) -> Ints:
+    """Return nodes in as many groups as there can be: one of each in turn, beginning with the one with most free nodes.
+
+    Parameters
+    ----------
+    free : bool array, shape (machine nodes,)
+        True where a job could start.
+    group : int array, shape (machine nodes,)
+        Group of every node.
+    nodes : int
+        How many are wanted, at least 1.
+    """
+    ids = first_fit(free, free.shape[0])
+    room = _room(ids, group)
+    quota = np.zeros_like(room)
+    _even_quotas(room, np.argsort(-room, kind="mergesort"), nodes, quota)
+    return _gather(ids, group, quota)
+
+
+@kernel
+def even_groups(free: Bools, group: Ints, around: Ints, nodes: int, most: int) -> Ints:
+    """Return nodes in as few groups as there can be, the same number of each as far as they have room.
+
+    Parameters
+    ----------
+    free : bool array, shape (machine nodes,)
+        True where a job could start.
+    group, around : int arrays, shape (machine nodes,)
+        Group of every node, and the wider group around that.
+    nodes : int
+        How many are wanted, at least 1.
+    most : int
+        Most nodes of one group, at least 1.
+
+    Returns
+    -------
+    int array, shape (nodes,) or (0,)
+        Ids; none where the groups have not room for that many, ``most`` of each. With k the fewest groups that do, and
+        at least k of them with room for an equal part, rounded up: the k fullest of those, inside the wider group with
+        fewest of them if one has k. Otherwise the k with most room.
+    """
+    ids = first_fit(free, free.shape[0])
+    room = np.minimum(_room(ids, group), most)
+    wider = np.zeros_like(room)
+    for node in ids:
+        wider[group[node]] = around[node]
+    order = np.argsort(-room, kind="mergesort")
+    k, covered = 0, 0
+    while covered < nodes and k < len(order):
+        covered += room[order[k]]
+        k += 1
+    if covered < nodes:
+        return ids[:0]
+    part = (nodes + k - 1) // k
+    fits = np.flatnonzero(room >= part)
+    chosen = order[:k]
+    if len(fits) >= k:
+        counts = np.bincount(wider[fits])
+        best = -1
+        for each in range(len(counts)):
+            if counts[each] >= k and (best < 0 or counts[each] < counts[best]):
+                best = each
+        if best >= 0:
+            fits = fits[wider[fits] == best]
+        chosen = np.sort(fits[np.argsort(room[fits], kind="mergesort")][:k])
+    quota = np.zeros_like(room)
+    _even_quotas(room, chosen, nodes, quota)
+    return _gather(ids, group, quota)
+
+
+def nearest_to(free: Bools, tiers: Ints, held: Ints, nodes: int) -> Ints:
+    """Return free nodes in the groups of the narrowest tier of those held, then of the next tiers, then anywhere.
+
+    Parameters
+    ----------
+    free : bool array, shape (machine nodes,)
+        True where a job could take a node.
+    tiers : int array, shape (tiers, machine nodes)
+        Group of every node on each tier, the narrowest first.
+    held : int array
+        Nodes that the job holds.
+    nodes : int
+        How many are wanted.
+    """
+    ids = np.flatnonzero(free)
+    distance = np.full(len(ids), len(tiers), dtype=np.int64)
+    for tier in reversed(range(len(tiers))):
+        near = np.zeros(int(tiers[tier].max()) + 1, dtype=np.bool_)
+        near[tiers[tier, held]] = True
+        distance[near[tiers[tier, ids]]] = tier
+    chosen: Ints = ids[np.argsort(distance, kind="stable")][:nodes]
+    return chosen
+
+
+@kernel
+def first_room(free_gpus: Ints, gpus: int) -> Ints:
+    """Return the first node with that many free GPUs, or none; shape (1,) or (0,)."""
+    for node in range(len(free_gpus)):
+        if free_gpus[node] >= gpus:
+            return np.array([node])
+    return np.empty(0, dtype=np.int64)
+
+
+@kernel
+def least_left(free_gpus: Ints, gpus: int) -> Ints:
+    """Return the first node on which fewest free GPUs are left over, or none; shape (1,) or (0,)."""
+    best = -1
+    for node in range(len(free_gpus)):
+        if free_gpus[node] >= gpus and (best < 0 or free_gpus[node] < free_gpus[best]):
+            best = node
+            if free_gpus[node] == gpus:
+                break
+    return np.array([best]) if best >= 0 else np.empty(0, dtype=np.int64)
+
+
+@kernel
+def most_left(free_gpus: Ints, gpus: int) -> Ints:
+    """Return the first of the nodes with most free GPUs, or none where these are too few; shape (1,) or (0,)."""
+    best = 0
+    for node in range(len(free_gpus)):
+        if free_gpus[node] > free_gpus[best]:
+            best = node
+    return np.array([best]) if free_gpus[best] >= gpus else np.empty(0, dtype=np.int64)

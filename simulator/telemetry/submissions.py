@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.workload.elastic import GoodputCurve
 from simulator.workload.job import Bools, Floats, Ints, JobTable, Texts
 
 
@@ -27,6 +28,10 @@ class Submissions:
         Class of priority, the higher the sooner.
     fewest, most : int arrays
         Nodes between which it can run.
+    saves : bool array
+        Whether it saves its work, so that it can be moved or change its width.
+    width, curves : int array, tuple of GoodputCurve
+        Index of its goodput curve, -1 for a rigid job; and the curves.
     users, accounts, partitions : tuples of str
         The names behind the numbers.
     user, account, partition : int arrays
@@ -42,6 +47,9 @@ class Submissions:
     priority: Ints
     fewest: Ints
     most: Ints
+    saves: Bools
+    width: Ints
+    curves: tuple[GoodputCurve, ...]
     users: tuple[str, ...]
     accounts: tuple[str, ...]
     partitions: tuple[str, ...]
@@ -50,7 +58,9 @@ class Submissions:
     partition: Ints
 
 
-def submissions(jobs: JobTable, gpus_per_node: int) -> Submissions:
+def submissions(
+    jobs: JobTable, gpus_per_node: int, saves: Bools | None = None, curves: tuple[GoodputCurve, ...] = ()
+) -> Submissions:
     """Return what the operator of a machine knows of these jobs; a job without an account is on that of its user."""
     account = np.where(jobs.account == "", jobs.user, jobs.account)
     users, user = _numbered(jobs.user)
@@ -66,6 +76,9 @@ def submissions(jobs: JobTable, gpus_per_node: int) -> Submissions:
         priority=jobs.priority,
         fewest=jobs.fewest,
         most=jobs.most,
+        saves=np.zeros(len(jobs), dtype=np.bool_) if saves is None else saves,
+        width=jobs.width,
+        curves=curves,
         users=users,
         accounts=accounts,
         partitions=partitions,

@@ -13,7 +13,7 @@ from simulator.streams import generator
 
 @dataclass(frozen=True)
 class Scattered:
-    """Take free nodes at random.
+    """Take free nodes at random, or a random node with enough free GPUs.
 
     Parameters
     ----------
@@ -31,5 +31,7 @@ class Scattered:
     def place(self, view: PlacementView) -> NDArray[np.int64]:
         """Return random free nodes."""
         order = generator(self.seed, view.job, "placement/scattered").permutation(len(view.free))
+        if view.gpus:
+            return order[view.free_gpus[order] >= view.gpus][:1]
         ids: NDArray[np.int64] = order[view.free[order]][: view.nodes]
         return np.sort(ids) if self.reorder_ranks else ids

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.policies.views import PlacementView
-from simulator.scheduling.placement import fewest_groups
+from simulator.scheduling.placement import fewest_groups, least_left, nearest_to
 
 
 @dataclass(frozen=True)
 class TopologyAware:
     """Keep a job in one leaf, else in one pod, else in as few pods as can be; best fit among equals.
+
+    Replacements lie as close as they can to the nodes that the job holds; a part of a node is a best fit.
 
     Parameters
     ----------
@@ -28,15 +30,8 @@ class TopologyAware:
 
     def place(self, view: PlacementView) -> NDArray[np.int64]:
         """Return free nodes that lie as close together as they can, close to those the job holds."""
+        if view.gpus:
+            return least_left(view.free_gpus, view.gpus)
         if len(view.held):
-            return self._beside(view)
+            return nearest_to(view.free, view.tiers, view.held, view.nodes)
         return fewest_groups(view.free, view.tiers, view.nodes, self.wait_for_fit)
-
-    def _beside(self, view: PlacementView) -> NDArray[np.int64]:
-        """Return free nodes in the leaves of the job first, then in its pods, then anywhere."""
-        distance = np.full(len(view.free), len(view.tiers), dtype=np.int64)
-        for tier in reversed(range(len(view.tiers))):
-            group = view.tiers[tier]
-            distance[np.isin(group, group[view.held])] = tier
-        ids = np.flatnonzero(view.free)
-        return ids[np.argsort(distance[ids], kind="stable")][: view.nodes]

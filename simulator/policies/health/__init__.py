@@ -1,0 +1,1 @@
+"""Which repaired nodes may work again."""

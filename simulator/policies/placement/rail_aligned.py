@@ -1,0 +1,31 @@
+"""Rail-aligned placement: equal parts of a job in as few groups of nodes that share their rails as there can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.policies.placement.groups import leaf_of, pod_of
+from simulator.policies.views import PlacementView
+from simulator.scheduling.placement import even_groups, least_left, nearest_to
+
+
+@dataclass(frozen=True)
+class RailAligned:
+    """Take the same number of nodes of each of as few rail groups as there can be, in rank order, in one pod if it can.
+
+    The nodes of a rail group share a leaf on every rail, so traffic between the same GPU of its nodes stays on that
+    leaf. Equal parts let rank i of one group meet rank i of the next, as hierarchical collectives do. Topology-aware
+    placement uses no more groups but fills all but the last, so that their parts differ.
+    Replacements come from the groups that the job holds already; a part of a node is a best fit.
+    """
+
+    def place(self, view: PlacementView) -> NDArray[np.int64]:
+        """Return equal parts of as few rail groups as there can be."""
+        if view.gpus:
+            return least_left(view.free_gpus, view.gpus)
+        if len(view.held):
+            return nearest_to(view.free, view.tiers, view.held, view.nodes)
+        return even_groups(view.free, leaf_of(view), pod_of(view), view.nodes, len(view.free))
