@@ -95,7 +95,8 @@ class Dispatcher:
         }
         partitions = sim.world.partitions
         if partitions is not None:
-            for number, name in enumerate(known.partitions):
+            named = ((number, name) for number, name in enumerate(known.partitions) if name)
+            for number, name in named:
                 room = partitions.get(name)
                 for job in np.flatnonzero(known.partition == number).tolist():
                     if room is None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.accounting.columns import METRICS
 from simulator.errors import InputError
 from simulator.experiments.store import FORMAT
-from simulator.scenario.assembly import trace_notes
+from simulator.scenario.workloads import trace_notes
 
 if TYPE_CHECKING:
     from simulator.scenario.resolved import Scenario

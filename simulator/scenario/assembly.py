@@ -3,45 +3,24 @@
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from simulator.accounting.energy import PowerModel
 from simulator.cluster.inventory import NO_TIERS, Machine, contiguous_domains
-from simulator.engine.world import JobProfile, Network, World
+from simulator.engine.world import World
 from simulator.network.parts import groups_of_nodes
-from simulator.policies.registry import families
-from simulator.scenario.checks import job_names, job_nodes
 from simulator.scenario.fabrics import fabric_parts, network_of, storage_of
 from simulator.scenario.policy_fields import build
-from simulator.scenario.quantities import merged
 from simulator.scenario.resolution import fault_classes
 from simulator.scenario.resolved import Scenario
 from simulator.scenario.schema import VariantSpec
-from simulator.scenario.schema_training import TrainingSection
-from simulator.scenario.schema_workload import (
-    CheckpointSection,
-    CheckpointTierSection,
-    JobSection,
-    PhasesSection,
-    RecoveryKeys,
-    TraceSection,
-)
 from simulator.scenario.synthetic import synthetic_jobs
-from simulator.scenario.training import accelerator_of, efficiency_of, model_of, plan_of
-from simulator.workload.checkpoints import CheckpointTier, Transfer
-from simulator.workload.job import JobTable, job_table
-from simulator.workload.placed_step import TrainingStep, reference
-from simulator.workload.restart import RestartPhases
-from simulator.workload.storage import Storage, Ways, idle_seconds, ways
-from simulator.workload.traces import CleaningReport, ImportReport, read_trace, to_processors
-from simulator.workload.training import demand, straggler_factor
-
-if TYPE_CHECKING:
-    import pandas as pd
+from simulator.scenario.windows import windows_of
+from simulator.scenario.workloads import in_order, jobs_of, stamp_of
+from simulator.workload.job import JobTable
 
 
 def assemble(scenario: Scenario, variant: str, seed: int, replication: int) -> World:
@@ -71,7 +50,7 @@ def assemble(scenario: Scenario, variant: str, seed: int, replication: int) -> W
     made once per process for each (scenario, variant) and shared; it is never changed.
     """
     spec = scenario.variant(variant)
-    world = replace(_prepared(scenario, variant, _stamp(spec.workload.trace)), seed=seed, replication=replication)
+    world = replace(_prepared(scenario, variant, stamp_of(spec.workload.trace)), seed=seed, replication=replication)
     return world if spec.workload.synthetic is None else replace(world, jobs=_with_synthetic(spec, world))
 
 
@@ -80,14 +59,15 @@ def _with_synthetic(spec: VariantSpec, world: World) -> JobTable:
     section, gpus = spec.workload.synthetic, spec.cluster.node.gpus
     assert section is not None
     drawn = synthetic_jobs(section, gpus, spec.cluster.working_gpus, spec.horizon, world.seed, world.replication)
-    drawn = replace(drawn, profile=np.full(len(drawn), len(world.profiles) - 1, dtype=np.int64))
-    return _sorted([world.jobs, drawn])
+    profile = np.full(len(drawn), len(world.profiles) - 1, dtype=np.int64)
+    drawn = replace(drawn, profile=profile, shares=drawn.shares & spec.cluster.node_sharing)
+    return in_order([world.jobs, drawn])
 
 
 @functools.lru_cache(maxsize=64)
 def _prepared(scenario: Scenario, variant: str, stamp: tuple[int, int]) -> World:
     spec = scenario.variant(variant)
-    jobs, profiles = _jobs(spec)
+    jobs, profiles, curves = jobs_of(spec)
     return World(
         machine=_machine(spec),
         faults=fault_classes(spec),
@@ -99,6 +79,10 @@ def _prepared(scenario: Scenario, variant: str, stamp: tuple[int, int]) -> World
         health=None if spec.health is None else build("health", spec.health),
         network=network_of(spec.cluster),
         storage=storage_of(spec.cluster),
+        windows=windows_of(spec),
+        partitions=dict(spec.cluster.partitions) or None,
+        curves=curves,
+        power=_power(spec),
         price_usd_per_gpu_s=spec.cluster.price_usd_per_gpu_s,
         horizon_s=spec.horizon,
         warm_up_s=spec.warm_up,
@@ -119,239 +103,19 @@ def _machine(spec: VariantSpec) -> Machine:
         domains={kind: contiguous_domains(cluster.nodes, size) for kind, size in cluster.domain_sizes.items()},
         tiers=NO_TIERS if network is None else groups_of_nodes(network.fabric, cluster.nodes),
         fabric_units=fabric_parts(cluster),
+        scale_up=_scale_up(spec),
     )
 
 
-def _phases(section: PhasesSection) -> RestartPhases:
-    reallocate = section.reallocate
-    return RestartPhases(
-        tear_down_s=section.tear_down,
-        reallocate_same_s=reallocate.same,
-        reallocate_hot_s=reallocate.hot,
-        reallocate_warm_s=reallocate.warm,
-        reallocate_cold_s=reallocate.cold,
-        reallocate_repaired_s=reallocate.repaired,
-        reallocate_queue_s=reallocate.queue,
-        image_s=section.image,
-        dependencies_s=section.dependencies,
-        init_s=section.init,
-        init_per_node_s=section.init_per_node,
-        warm_up_s=section.warm_up,
-    )
+def _scale_up(spec: VariantSpec) -> NDArray[np.int64]:
+    """Return the scale-up domain of every node: several nodes share one where it has more GPUs than a node."""
+    section, cluster = spec.cluster.fabric, spec.cluster
+    wide = 1 if section is None or section.scale_up is None else section.scale_up.gpus // cluster.node.gpus
+    return contiguous_domains(cluster.nodes, max(wide, 1))
 
 
-def _profile(
-    name: str,
-    checkpoint: CheckpointSection,
-    recovery: RecoveryKeys,
-    step: TrainingStep | None,
-    found: Ways | None,
-    world: tuple[Storage | None, Network | None],
-    data_rate: float,
-) -> JobProfile:
-    return JobProfile(
-        name=name,
-        tiers=tuple(_tier(tier, step, found, *world) for tier in checkpoint.tiers),
-        checkpointing=tuple(build("checkpointing", tier.interval) for tier in checkpoint.tiers),
-        restart=_phases(recovery.phases),
-        recovery=build("recovery", recovery),
-        step=step,
-        data_rate=data_rate,
-    )
-
-
-def _tier(
-    section: CheckpointTierSection,
-    step: TrainingStep | None,
-    found: Ways | None,
-    storage: Storage | None,
-    network: Network | None,
-) -> CheckpointTier:
-    """Return a tier; one on shared storage has the times of an idle system."""
-    tier = CheckpointTier(section.name, section.blocking, section.persist, section.load, section.survives)
-    if section.storage is None:
-        return tier
-    assert found is not None, "checked before"
-    assert storage is not None, "checked before"
-    size = section.size
-    if size is None:
-        assert step is not None, "checked before"
-        size = step.demand.checkpoint_bytes
-    fabric = None if network is None else network.fabric
-    is_blocking = section.storage == "blocking"
-    moved = Transfer(size, is_blocking, section.blocking, section.persist, section.load)
-    load_s = section.load + idle_seconds(storage, fabric, found.read.moving(size))
-    stored = replace(tier, transfer=moved, load_s=load_s)
-    return stored.written_in(idle_seconds(storage, fabric, found.write.moving(size)))
-
-
-def _ways(spec: VariantSpec, nodes: int) -> Ways | None:
-    """Return how a job on the first nodes of the machine gets to its storage, None where there is none."""
-    storage, network = storage_of(spec.cluster), network_of(spec.cluster)
-    if storage is None:
+def _power(spec: VariantSpec) -> PowerModel | None:
+    node = spec.cluster.node
+    if node.power is None:
         return None
-    known = (None, None) if network is None else (network.fabric, network.routing)
-    return ways(storage, np.arange(nodes, dtype=np.int64), spec.cluster.node.gpus, spec.cluster.nodes, *known)
-
-
-def _requeued_profile(spec: VariantSpec, name: str) -> JobProfile:
-    """Return the profile of jobs that save nothing: an interrupted one queues again from its start."""
-    requeue = families()["recovery"]["requeue"]()
-    return JobProfile(name, (), (), _phases(spec.recovery.phases), requeue)
-
-
-def _jobs(spec: VariantSpec) -> tuple[JobTable, tuple[JobProfile, ...]]:
-    """Return all jobs in order of (submission, row), and their profiles."""
-    tables: list[JobTable] = []
-    profiles: list[JobProfile] = []
-    for job in spec.workload.jobs:
-        names = job_names(job)
-        nodes = job_nodes(spec, job)
-        gpus = nodes * spec.cluster.node.gpus if job.gpus is None else job.gpus
-        # A job without overrides shares the profile of the others like it, so that plans are made once.
-        checkpoint = spec.checkpoint if job.checkpoint is None else job.checkpoint
-        own = job.checkpoint is not None or job.recovery is not None or job.training is not None
-        own |= any(tier.storage is not None for tier in checkpoint.tiers)
-        step, found = training_step(spec, job), _ways(spec, nodes)
-        work_s = job.work
-        if step is not None and job.training is not None and job.training.steps is not None:
-            work_s = job.training.steps * step.nominal_s
-        data_rate = 0.0 if step is None or job.training is None else _data_bytes(job.training) / step.nominal_s
-        world = (storage_of(spec.cluster), network_of(spec.cluster))
-        recovery = merged(spec.recovery, job.recovery)
-        profile = _profile(job.name if own else "default", checkpoint, recovery, step, found, world, data_rate)
-        if profile not in profiles:
-            profiles.append(profile)
-        tables.append(
-            job_table(
-                job=np.array(names, dtype=object),
-                user=np.full(len(names), job.user, dtype=object),
-                submit_s=np.full(len(names), job.submit),
-                nodes=np.full(len(names), nodes, dtype=np.int64),
-                gpus=np.full(len(names), gpus, dtype=np.int64),
-                work_s=np.full(len(names), math.inf if work_s is None else work_s),
-                requested_s=np.full(len(names), math.inf if job.requested is None else job.requested),
-                profile=np.full(len(names), profiles.index(profile), dtype=np.int64),
-            )
-        )
-    if spec.workload.trace is not None:
-        profiles.append(_requeued_profile(spec, "trace"))
-        table, _ = trace_jobs(spec.workload.trace, spec.cluster.node.gpus)
-        tables.append(replace(table, profile=np.full(len(table), len(profiles) - 1, dtype=np.int64)))
-    if spec.workload.synthetic is not None:
-        profiles.append(_requeued_profile(spec, "synthetic"))
-    return _sorted(tables or [_no_jobs()]), tuple(profiles)
-
-
-def training_step(spec: VariantSpec, job: JobSection) -> TrainingStep | None:
-    """Return the training step of a job, None for a job without a training model; its keys were checked before."""
-    section = job.training
-    if section is None:
-        return None
-    network = network_of(spec.cluster)
-    accelerator = spec.cluster.node.accelerator
-    assert network is not None, "checked before"
-    assert accelerator is not None, "checked before"
-    model, plan = model_of(section), plan_of(section, job_nodes(spec, job) * spec.cluster.node.gpus)
-    gpu = accelerator_of(accelerator, section.efficiency.precision)
-    asked = demand(model, plan, gpu, efficiency_of(section.efficiency))
-    slowest = straggler_factor(plan.gpus, section.jitter)
-    bare = TrainingStep(asked, plan, slowest)
-    storage, found = storage_of(spec.cluster), _ways(spec, job_nodes(spec, job))
-    read_s, sample_bytes = 0.0, _data_bytes(section)
-    if sample_bytes > 0.0 and storage is not None and found is not None:
-        read_s = idle_seconds(storage, network.fabric, found.read.moving(sample_bytes))
-    nominal = reference(bare, network.fabric, network.routing, network.transport, read_s)
-    step_s = sum(nominal.values())
-    mfu = asked.model_flops / (gpu.peak_flops * step_s)
-    return TrainingStep(asked, plan, slowest, tuple(nominal.items()), mfu)
-
-
-def _data_bytes(section: TrainingSection) -> float:
-    """Return what a step reads from storage."""
-    return 0.0 if section.sample is None else section.sample * section.global_batch
-
-
-def _no_jobs() -> JobTable:
-    none, nobody = np.zeros(0), np.zeros(0, dtype=np.int64)
-    return job_table(job=np.zeros(0, dtype=object), submit_s=none, nodes=nobody, gpus=nobody, work_s=none)
-
-
-def _sorted(tables: list[JobTable]) -> JobTable:
-    columns = {
-        name: np.concatenate([getattr(table, name) for table in tables]) for name in JobTable.__dataclass_fields__
-    }
-    order = np.argsort(columns["submit_s"], kind="stable")
-    return JobTable(**{name: column[order] for name, column in columns.items()})
-
-
-def trace_jobs(section: TraceSection, gpus_per_node: int) -> tuple[JobTable, CleaningReport]:
-    """Return the jobs of a trace on nodes of that many GPUs, and what the cleaning rules met.
-
-    Raises
-    ------
-    InputError
-        If the trace cannot be read, or no job is left after cleaning.
-
-    Notes
-    -----
-    The rules are those of ``workload.traces.to_processors``: jobs without a size or run time are left out; a run longer
-    than its request is cut to the request, as the batch system would have done; a missing request is replaced by the
-    run time. Jobs larger than the machine stay in and are rejected when they are submitted. Then the first N by
-    (submission, row) are taken and shifted so that the first submission is at 0.
-    """
-    return _trace_jobs(section, gpus_per_node, _stamp(section))
-
-
-def import_report(section: TraceSection) -> ImportReport:
-    """Return what the reader of a trace met: rows read, kept, and dropped with reason and line."""
-    return _read_trace(section.format, section.path, _stamp(section))[1]
-
-
-def trace_notes(section: TraceSection, gpus_per_node: int) -> tuple[str, ...]:
-    """Return what was left out of a trace or changed in it, one sentence each; empty when nothing was."""
-    broken = import_report(section)
-    _, cleaning = trace_jobs(section, gpus_per_node)
-    notes = [f"{len(lines)} rows dropped: {why}, first in line {lines[0]}" for why, lines in broken.reasons().items()]
-    counted = (
-        (cleaning.without_processors, "jobs without a size left out"),
-        (cleaning.without_run_time, "jobs without a run time left out"),
-        (cleaning.cut_to_request, "run times cut to the requested time"),
-        (cleaning.estimated_by_run_time, "estimates replaced by the run time, because none was requested"),
-    )
-    return (*notes, *(f"{count} {what}" for count, what in counted if count))
-
-
-def _stamp(section: TraceSection | None) -> tuple[int, int]:
-    """Return what changes when a trace file is written anew."""
-    if section is None or not Path(section.path).exists():
-        return (0, 0)
-    stat = Path(section.path).stat()
-    return stat.st_mtime_ns, stat.st_size
-
-
-@functools.lru_cache(maxsize=8)
-def _trace_jobs(section: TraceSection, gpus_per_node: int, stamp: tuple[int, int]) -> tuple[JobTable, CleaningReport]:
-    table, _ = _read_trace(section.format, section.path, stamp)
-    jobs, report = to_processors(table, estimates=section.estimates)
-    jobs = jobs.iloc[: section.first]
-    users = dict(zip(table["job"], table["user"].fillna(""), strict=True))
-    count = jobs["processors"].to_numpy(dtype=np.int64)
-    nodes = count if section.counts_nodes else -(-count // gpus_per_node)
-    submit_s = jobs["submit_s"].to_numpy(dtype=np.float64)
-    cleaned = job_table(
-        job=jobs["job"].astype(str).to_numpy(dtype=object),
-        user=np.array([str(users[job]) for job in jobs["job"]], dtype=object),
-        submit_s=submit_s - submit_s[0],
-        nodes=nodes,
-        gpus=count * gpus_per_node if section.counts_nodes else count,
-        work_s=jobs["run_s"].to_numpy(dtype=np.float64),
-        requested_s=jobs["requested_s"].to_numpy(dtype=np.float64),
-        profile=np.zeros(len(jobs), dtype=np.int64),
-    )
-    return cleaned, report
-
-
-@functools.lru_cache(maxsize=8)
-def _read_trace(format_name: str, path: str, stamp: tuple[int, int]) -> tuple[pd.DataFrame, ImportReport]:
-    return read_trace(format_name, path)
+    return PowerModel(*(watts / node.gpus for watts in (node.power.busy, node.power.idle, node.power.off)))

@@ -23,9 +23,12 @@ from simulator.scenario.resolution import (
 )
 from simulator.scenario.schema import VariantSpec
 from simulator.scenario.schema_faults import FaultClassSection
-from simulator.scenario.schema_workload import CheckpointSection, JobSection
+from simulator.scenario.schema_machine import ReservationSection
+from simulator.scenario.schema_workload import CheckpointSection, JobSection, RecordedSection
+from simulator.scenario.sizes import job_names, job_nodes
 from simulator.scenario.synthetic import span_of, synthetic_model
 from simulator.scenario.training import model_of, plan_of
+from simulator.scenario.windows import windows_of
 from simulator.workload.plans import check_memory, check_plan
 
 KeyPath = tuple[str | int, ...]
@@ -37,6 +40,9 @@ MAX_JOBS = 10_000_000
 
 MOST_SAMPLES = 1_000_000
 """More samples than this of one replication are taken for a slip of a unit."""
+
+MOST_WINDOWS = 10_000
+"""More repetitions of a reservation than this are taken for a slip of a unit."""
 
 SHAPES = {"exponential": (0.0, math.inf), "weibull": (0.2, 20.0), "lognormal": (0.02, 4.0)}
 """Shapes for which a mean life is still a number that a simulation can meet; beyond them it hangs on events that never
@@ -87,6 +93,7 @@ def complaints(spec: VariantSpec, variants: tuple[str, ...]) -> Iterator[Complai
     yield from _machine(spec)
     yield from _fabric(spec)
     yield from _times(spec)
+    yield from _reservations(spec)
     yield from _jobs(spec)
     yield from _policies(spec)
     yield from _faults(spec)
@@ -125,14 +132,53 @@ def _times(spec: VariantSpec) -> Iterator[Complaint]:
         yield Complaint(("sample_every",), "too many samples", f"{spec.sample_every:g} s", least)
 
 
-def job_nodes(spec: VariantSpec, job: JobSection) -> int:
-    """Return the whole nodes a job holds."""
-    if job.gpus is not None:
-        return -(-job.gpus // spec.cluster.node.gpus)
-    if job.nodes == "all":
-        return spec.cluster.nodes - spec.cluster.spares.count
-    assert isinstance(job.nodes, int), "checked before"
-    return job.nodes
+def _reservations(spec: VariantSpec) -> Iterator[Complaint]:
+    """Check that windows are for somebody, lie on the machine and do not meet on a node."""
+    names: Counter[str] = Counter(section.name for section in spec.reservations)
+    found = False
+    for position, section in enumerate(spec.reservations):
+        path: KeyPath = ("reservations", position)
+        own = list(_reservation(spec, section, path))
+        if names[section.name] > 1:
+            own.append(Complaint((*path, "name"), "two reservations share a name", repr(section.name), "unique names"))
+        yield from own
+        found |= bool(own)
+    if not found:
+        yield from _meeting(spec)
+
+
+def _reservation(spec: VariantSpec, section: ReservationSection, path: KeyPath) -> Iterator[Complaint]:
+    if bool(section.account) == section.maintenance:
+        problem = "a reservation is for an account, or for maintenance"
+        yield Complaint(path, problem, allowed="account: team-a, or maintenance: true")
+    count, nodes = section.nodes, spec.cluster.nodes
+    if section.first_node >= nodes or (count != "all" and section.first_node + count > nodes):
+        key = "first_node" if section.first_node else "nodes"
+        allowed = f"the machine has {nodes} nodes"
+        yield Complaint((*path, key), "these nodes do not exist", str(getattr(section, key)), allowed)
+    if section.every is None:
+        return
+    if spec.horizon is None:
+        yield Complaint((*path, "every"), "it would repeat for ever: there is no horizon", allowed="horizon")
+    elif section.every < section.duration:
+        allowed = f"at least {section.duration:g} s, its duration"
+        yield Complaint((*path, "every"), "it repeats before it is over", f"{section.every:g} s", allowed)
+    elif spec.horizon / section.every > MOST_WINDOWS:
+        allowed = f"at most {MOST_WINDOWS:,} times"
+        yield Complaint((*path, "every"), "it repeats too often", f"{spec.horizon / section.every:.3g} times", allowed)
+
+
+def _meeting(spec: VariantSpec) -> Iterator[Complaint]:
+    """Name the first two windows that want the same node at the same time."""
+    windows = windows_of(spec)
+    for position, first in enumerate(windows):
+        for other in windows[position + 1 :]:
+            if other.start_s >= first.end_s:
+                break
+            if other.nodes[0] <= first.nodes[-1] and first.nodes[0] <= other.nodes[-1]:
+                problem = f"{first.name} and {other.name} want the same nodes at the same time"
+                yield Complaint(("reservations",), problem, allowed="windows that do not overlap")
+                return
 
 
 def _jobs(spec: VariantSpec) -> Iterator[Complaint]:
@@ -162,7 +208,51 @@ def _jobs(spec: VariantSpec) -> Iterator[Complaint]:
         if job.checkpoint is not None:
             yield from _tiers(job.checkpoint, (*path, "checkpoint"))
         yield from _stored(spec, job, path)
+        yield from _asked(spec, job, path)
     yield from _tiers(spec.checkpoint, ("checkpoint",))
+    yield from _recorded(spec.workload.trace, ("workload", "trace"))
+    yield from _recorded(spec.workload.synthetic, ("workload", "synthetic"))
+
+
+def _asked(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Complaint]:
+    """Check partition, widths and submissions of a job."""
+    partitions = spec.cluster.partitions
+    sized = (job.nodes is None) != (job.gpus is None)
+    if job.partition and job.partition not in partitions:
+        yield _unknown((*path, "partition"), "unknown partition", job.partition, list(partitions))
+    elif job.partition and sized and job_nodes(spec, job) > partitions[job.partition]:
+        allowed = f"at most {partitions[job.partition]}"
+        problem = f"the job is larger than partition {job.partition!r}"
+        yield Complaint((*path, "partition"), problem, f"{job_nodes(spec, job)} nodes", allowed)
+    if job.submit_every is not None and job.copies == 1:
+        yield Complaint((*path, "submit_every"), "there is one copy, which is submitted once", allowed="copies")
+    if job.elastic is not None and sized:
+        nodes, usable = job_nodes(spec, job), spec.cluster.nodes - spec.cluster.spares.count
+        most = nodes if job.elastic.most is None else job.elastic.most
+        if job.training is not None:
+            problem = "a training model has a plan for one width"
+            yield Complaint((*path, "elastic"), problem, allowed="elastic, or training")
+        elif job.gpus is not None and job.gpus % spec.cluster.node.gpus:
+            yield Complaint((*path, "elastic"), "an elastic job holds whole nodes", f"{job.gpus} GPUs")
+        elif not job.elastic.fewest <= nodes <= most <= usable:
+            found = f"{job.elastic.fewest}, {nodes} and {most} of {usable} nodes"
+            allowed = "fewest <= nodes <= most <= the machine without its spares"
+            yield Complaint((*path, "elastic"), "these widths do not fit together", found, allowed)
+
+
+def _recorded(section: RecordedSection | None, path: KeyPath) -> Iterator[Complaint]:
+    """Check how the jobs of a trace or a model save their work."""
+    if section is None:
+        return
+    if section.checkpoint is not None:
+        yield from _tiers(section.checkpoint, (*path, "checkpoint"))
+        for position, tier in enumerate(section.checkpoint.tiers):
+            if tier.storage is not None:
+                place = (*path, "checkpoint", "tiers", position, "storage")
+                problem = "the size of a checkpoint differs from job to job of a workload"
+                yield Complaint(place, problem, allowed="blocking, persist and load times")
+    if section.recovery is not None:
+        yield from _own_keys("recovery", section.recovery, (*path, "recovery"))
 
 
 def _synthetic(spec: VariantSpec) -> Iterator[Complaint]:
@@ -235,11 +325,6 @@ def _training(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Com
         except InputError as error:
             key = (*path, error.key) if error.key in type(section).model_fields else path
             yield Complaint(key, error.problem, error.found, error.allowed)
-
-
-def job_names(job: JobSection) -> list[str]:
-    """Return the names of a job and its copies."""
-    return [job.name] if job.copies == 1 else [f"{job.name}-{copy}" for copy in range(job.copies)]
 
 
 def _size(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Complaint]:

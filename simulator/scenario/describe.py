@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
+
 from simulator import units
 from simulator.engine.world import World
 from simulator.network.facts import facts
-from simulator.scenario.assembly import assemble, trace_jobs, trace_notes, training_step
-from simulator.scenario.checks import job_names
+from simulator.scenario.assembly import assemble
 from simulator.scenario.expectations import JobExpectation, faults_per_s, job_expectation, nodes_out
+from simulator.scenario.profiles import training_step
 from simulator.scenario.resolved import Scenario
 from simulator.scenario.schema import VariantSpec
 from simulator.scenario.schema_workload import JobSection, SyntheticSection
+from simulator.scenario.sizes import job_names, job_nodes
 from simulator.scenario.synthetic import left_out, span_of, synthetic_model
+from simulator.scenario.workloads import trace_jobs, trace_notes
 
 Rows = list[tuple[str, str]]
 
@@ -85,6 +89,19 @@ def _machine(spec: VariantSpec, world: World) -> Rows:
         write, read = (f"{units.show(rate, 'bytes')}/s" for rate in (store.write_rate, store.read_rate))
         where = f"{store.servers} servers on the fabric" if store.servers else "a network of its own"
         rows.append(("storage", f"writes {write}, reads {read}, {where}"))
+    if spec.cluster.partitions:
+        limits = (f"{name}: {nodes} nodes" for name, nodes in spec.cluster.partitions.items())
+        rows.append(("partitions, largest job", ", ".join(limits)))
+    if bool((world.jobs.gpus < machine.gpus_per_node).any()) and not spec.cluster.node_sharing:
+        rows.append(("node sharing", "off: every job holds whole nodes"))
+    if world.windows:
+        first = world.windows[0]
+        whom = "maintenance" if first.is_maintenance else f"account {first.account}"
+        when = f"the first {first.name} ({whom}) at {units.show(first.start_s, 's')}"
+        rows.append(("reservations", f"{len(world.windows)}, {when}, {len(first.nodes)} nodes"))
+    if world.power is not None:
+        busy_w, idle_w = (watts * machine.gpus for watts in (world.power.busy_w, world.power.idle_w))
+        rows.append(("power", f"{units.show(busy_w, 'W')} all computing, {units.show(idle_w, 'W')} all waiting"))
     if world.price_usd_per_gpu_s is not None:
         per_day = world.price_usd_per_gpu_s * machine.gpus * DAY_S
         price = units.show(world.price_usd_per_gpu_s, "USD/GPU-s")
@@ -101,6 +118,8 @@ def _jobs(spec: VariantSpec, world: World) -> Rows:
         if job.training is not None and job.training.steps is not None:
             work = f"{job.training.steps:,} steps"
         size = f"{job.gpus} GPUs" if job.gpus is not None else f"{job.nodes} nodes"
+        if job.elastic is not None:
+            size += f" ({job.elastic.fewest} to {job.elastic.most or job_nodes(spec, job)} nodes)"
         rows.append((job.name, f"{job.copies} x {size}, {work}, submitted at {units.show(job.submit, 's')}"))
         step = training_step(spec, job)
         if step is not None:
@@ -142,7 +161,9 @@ def _trace(spec: VariantSpec, world: World) -> Rows:
     trace = spec.workload.trace
     assert trace is not None
     table, report = trace_jobs(trace, spec.cluster.node.gpus)
-    busy = float((table.nodes * table.work_s).sum())
+    shared = table.shares & spec.cluster.node_sharing
+    per_node = world.machine.gpus_per_node
+    busy = float((np.where(shared, table.gpus / per_node, table.nodes) * table.work_s).sum())
     span_s = float(table.submit_s[-1]) or math.nan
     unit = "a node" if trace.counts_nodes else "a GPU"
     too_large = int((table.nodes > world.machine.nodes - world.machine.spare_nodes).sum())

@@ -10,7 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from simulator.scenario.policy_fields import HealthSection, PlacementSection, SchedulingSection
 from simulator.scenario.quantities import Name, PositiveSeconds, Seconds, Section
 from simulator.scenario.schema_faults import FaultsSection, RepairsSection
-from simulator.scenario.schema_machine import ClusterSection
+from simulator.scenario.schema_machine import ClusterSection, ReservationSection
 from simulator.scenario.schema_workload import CheckpointSection, RecoverySection, WorkloadSection
 
 SCHEMA_FILE = "scenario.schema.json"
@@ -115,6 +115,8 @@ class VariantSpec(Section):
     """On which nodes."""
     health: HealthSection | None = None
     """Which repaired nodes are kept out of service for a time; absent: none."""
+    reservations: Annotated[tuple[ReservationSection, ...], Field(strict=False, max_length=10_000)] = ()
+    """Times in which nodes are kept for an account, or in maintenance."""
     report: ReportSection = ReportSection()
     """What the report says."""
 

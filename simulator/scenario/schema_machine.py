@@ -10,7 +10,17 @@ from pydantic_core import CoreSchema
 
 from simulator.cluster.inventory import SpareKind
 from simulator.scenario import presets
-from simulator.scenario.quantities import Bandwidth, DataSize, FlopRate, Name, Price, Section
+from simulator.scenario.quantities import (
+    Bandwidth,
+    DataSize,
+    FlopRate,
+    Name,
+    PositiveSeconds,
+    Power,
+    Price,
+    Seconds,
+    Section,
+)
 from simulator.scenario.schema_fabric import FabricSection
 
 MAX_NODES = 1_000_000
@@ -29,6 +39,17 @@ class AcceleratorSection(Section):
     """Rate of the device memory."""
 
 
+class PowerSection(Section):
+    """What a node draws, GPUs and all else in it."""
+
+    busy: Power
+    """While its GPUs compute, on average."""
+    idle: Power
+    """Switched on and waiting."""
+    off: Power = 0.0
+    """Out of service."""
+
+
 class NodeType(Section):
     """A type of node: a preset by name, or a mapping."""
 
@@ -42,6 +63,8 @@ class NodeType(Section):
     """Price of one GPU, for example "2.95 USD/GPU/h"."""
     domains: dict[Name, Nodes] = Field(default_factory=dict)
     """Failure domains that come with the node type: nodes per domain."""
+    power: PowerSection | None = None
+    """What a node draws; absent: no energy is reported."""
     accelerator: AcceleratorSection | None = None
     """What its GPUs can do; needed by jobs with a training model."""
 
@@ -107,9 +130,12 @@ class ClusterSection(Section):
     """Nodes kept free as replacements."""
     fabric: FabricSection | None = None
     """The network between the GPUs: a preset name such as rail_400g, or a mapping; absent: it is not modelled."""
-
     storage: StorageSection | None = None
     """Storage for checkpoints and training data; absent: none is modelled."""
+    node_sharing: bool = True
+    """Whether jobs that ask for fewer GPUs than a node has share one; otherwise every job holds whole nodes."""
+    partitions: dict[Name, Nodes] = Field(default_factory=dict)
+    """Most nodes of a job by partition; absent: partitions of jobs are not looked at."""
 
     @property
     def fabric_gpus(self) -> int:
@@ -139,3 +165,24 @@ class ClusterSection(Section):
         if scope == "GPU":
             return self.nodes * self.node.gpus
         return -(-self.nodes // self.domain_sizes[scope])
+
+
+class ReservationSection(Section):
+    """A time in which nodes are kept for an account, or taken out of service as planned."""
+
+    name: Name
+    """Name, unique among the reservations."""
+    start: Seconds
+    """Begin, after the start of the simulation."""
+    duration: PositiveSeconds
+    """How long."""
+    nodes: Nodes | Literal["all"]
+    """How many nodes."""
+    first_node: Annotated[int, Field(ge=0, lt=MAX_NODES)] = 0
+    """The first of them; the others follow it."""
+    account: str = ""
+    """For whose jobs the nodes are kept."""
+    maintenance: bool = False
+    """Whether the nodes leave service instead; jobs that still run on them are stopped and queued again."""
+    every: PositiveSeconds | None = None
+    """Repeat after this time, until the horizon; absent: once."""

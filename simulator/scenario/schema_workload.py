@@ -21,6 +21,7 @@ from simulator.scenario.policy_fields import PolicySection, policy_section
 from simulator.scenario.quantities import (
     EXAMPLES,
     DataSize,
+    Fraction,
     Name,
     PositiveSeconds,
     Seconds,
@@ -153,6 +154,19 @@ class CheckpointSection(Section):
     """Checkpoint tiers, cheapest first; empty: nothing is saved."""
 
 
+class ElasticSection(Section):
+    """Widths between which an elastic job can run, and how fast it is: 1 / (f + (1 - f) / n + c (n - 1)) on n nodes."""
+
+    fewest: Nodes
+    """Nodes it needs."""
+    most: Nodes | None = None
+    """Nodes it can use; absent: those it asks for."""
+    serial_fraction: Fraction = 0.0
+    """Share f of the work that more nodes do not speed up."""
+    cost_per_node: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Time c that each further node adds to a step, relative to a step on one node."""
+
+
 class JobSection(Section):
     """One job, or several equal ones."""
 
@@ -161,15 +175,27 @@ class JobSection(Section):
     nodes: Nodes | Literal["all"] | None = None
     """Whole nodes the job holds; all: the machine without its spares."""
     gpus: Annotated[int, Field(ge=1, le=MAX_NODES * 1024)] | None = None
-    """GPUs the job asks for, instead of nodes; it holds whole nodes."""
+    """GPUs the job asks for, instead of nodes; fewer than a node has are a part of one (cluster.node_sharing)."""
     work: PositiveSeconds | None = None
     """Productive time until it is done; absent: it runs to the horizon."""
     submit: Seconds = 0.0
     """Submission."""
     copies: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """How many equal jobs; with more than one they are called name-0, name-1, ..."""
+    submit_every: Seconds | None = None
+    """Time between the submissions of its copies; absent: all at once."""
     user: str = ""
     """Who submits it."""
+    account: str = ""
+    """On whose account; absent: the user's own."""
+    partition: str = ""
+    """Partition it is submitted to, one of cluster.partitions."""
+    priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
+    """Class of priority, the higher the sooner, for policies that look at it."""
+    elastic: ElasticSection | None = None
+    """Widths at which it can run, for the policy elastic; absent: it is rigid."""
+    fails_after: PositiveSeconds | None = None
+    """Work at which a bug of its own stops every attempt; absent: it has none."""
     requested: PositiveSeconds | None = None
     """Run-time estimate the scheduler sees."""
     checkpoint: CheckpointSection | None = None
@@ -180,11 +206,20 @@ class JobSection(Section):
     """What it computes and communicates; absent: work goes on at full rate whatever the network does."""
 
 
-class TraceSection(Section):
-    """Replay of a recorded workload: no checkpoints, an interrupted job is queued again from its start."""
+class RecordedSection(Section):
+    """What holds for all jobs of a trace or of a model."""
 
-    format: Literal["swf", "philly", "table"]
-    """Format of the file: Standard Workload Format, Philly jobs, or the table that import writes."""
+    checkpoint: CheckpointSection | None = None
+    """Where and how often they save their work; absent: nothing is saved."""
+    recovery: RecoverySection | None = None
+    """What happens after an interruption, over the recovery section; absent: requeued."""
+
+
+class TraceSection(RecordedSection):
+    """Replay of a recorded workload."""
+
+    format: Literal["swf", "slurm", "helios", "philly", "acme", "alibaba", "table"]
+    """Format of the file; table is what import writes."""
     path: str
     """File, relative to the scenario's folder; a path given by --set may point anywhere."""
     first: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
@@ -200,11 +235,10 @@ class TraceSection(Section):
         return self.demand == "nodes" if self.demand is not None else self.format == "swf"
 
 
-class SyntheticSection(Section):
+class SyntheticSection(RecordedSection):
     """Jobs drawn from a workload model, anew in each replication and the same for all variants.
 
-    Time 0 is a Monday, 00:00. Jobs that need less than a node share one; an interrupted job is queued again from its
-    start.
+    Time 0 is a Monday, 00:00.
     """
 
     model: WorkloadPreset | None = None

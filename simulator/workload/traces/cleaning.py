@@ -61,7 +61,8 @@ def to_processors(
     Returns
     -------
     jobs : DataFrame
-        ``job, submit_s, run_s, processors, requested_s``, stably sorted by submission, with a fresh index.
+        ``job, submit_s, run_s, processors, requested_s, row``, stably sorted by submission, with a fresh index; ``row``
+        is the position in the table.
     report : CleaningReport
         Counts of each rule.
 
@@ -103,6 +104,7 @@ def to_processors(
             "run_s": run_s[is_kept],
             "processors": demand[is_kept].astype(np.int64),
             "requested_s": estimate_s[is_kept],
+            "row": np.flatnonzero(is_kept),
         }
     )
     report = CleaningReport(

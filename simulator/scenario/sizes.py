@@ -1,0 +1,21 @@
+"""What a job of the scenario file asks for."""
+
+from __future__ import annotations
+
+from simulator.scenario.schema import VariantSpec
+from simulator.scenario.schema_workload import JobSection
+
+
+def job_nodes(spec: VariantSpec, job: JobSection) -> int:
+    """Return the whole nodes a job holds, 1 for one that shares a node."""
+    if job.gpus is not None:
+        return -(-job.gpus // spec.cluster.node.gpus)
+    if job.nodes == "all":
+        return spec.cluster.nodes - spec.cluster.spares.count
+    assert isinstance(job.nodes, int), "checked before"
+    return job.nodes
+
+
+def job_names(job: JobSection) -> list[str]:
+    """Return the names of a job and its copies."""
+    return [job.name] if job.copies == 1 else [f"{job.name}-{copy}" for copy in range(job.copies)]
