@@ -98,6 +98,10 @@ def _print(model: WorkloadModel, jobs: Submissions) -> None:
         ("GPUs in use", f"{model.mean_gpu_s * model.jobs_per_s:,.4g} on average if none waited"),
     ]
     found = dict(rows)
+    if max(hours) == min(hours):
+        found["peak hour"] = "none: the trace is shorter than a day"
+    if max(days) == min(days):
+        found["days, Monday first"] = "alike: the trace is shorter than a week"
     if model.users is not None:
         found["users"] = f"{model.users.count:,}; that of rank r submits as r^-{model.users.exponent:.3g}"
     if model.requests is not None:

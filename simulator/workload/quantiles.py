@@ -57,7 +57,7 @@ def quantiles_of(sample: Floats, mean: float | None = None) -> LogQuantiles:
     """Return the distribution of a positive sample, with a given mean.
 
     Quantiles up to 0.9 are those of the sample. Above, v becomes v9 (v / v9)^g with v9 the quantile at 0.9 and g such
-    that the mean is met: for jobs, the load.
+    that the mean is met: for jobs, the load. Where no g does (a few values), all quantiles are scaled.
 
     Parameters
     ----------
@@ -76,7 +76,11 @@ def quantiles_of(sample: Floats, mean: float | None = None) -> LogQuantiles:
     def bent(power: float) -> LogQuantiles:
         return _rounded(probabilities, np.concatenate([values[:start], values[start] * tail**power]))
 
-    return _with_mean(bent, float(np.mean(sample)) if mean is None else mean, 0.0, 4.0)
+    wanted = float(np.mean(sample)) if mean is None else mean
+    result = _with_mean(bent, wanted, 0.0, 4.0)
+    if np.isclose(result.mean, wanted, rtol=1e-5):
+        return result
+    return _rounded(probabilities, np.array(result.values) * (wanted / result.mean))
 
 
 def lognormal_quantiles(median: float, mean: float, greatest: float) -> LogQuantiles:
@@ -100,10 +104,13 @@ def lognormal_quantiles(median: float, mean: float, greatest: float) -> LogQuant
     def cut(sigma: float) -> LogQuantiles:
         return _rounded(probabilities, np.minimum(median * np.exp(sigma * scores), greatest))
 
-    result = _with_mean(cut, mean, 0.0, _LARGEST_SIGMA)
-    if not np.isclose(result.mean, mean, rtol=1e-3):
-        raise InputError("no lognormal has this mean", found=f"{mean:g}", allowed=f"at most {result.mean:g}")
-    return result
+    # The mean grows with sigma until more is lost at the cut than is won below it.
+    sigmas = np.linspace(0.0, _LARGEST_SIGMA, 161)
+    means = [cut(sigma).mean for sigma in sigmas]
+    peak = int(np.argmax(means))
+    if means[peak] < mean * (1.0 - 1e-3):
+        raise InputError("no lognormal has this mean", found=f"{mean:g}", allowed=f"at most {means[peak]:g}")
+    return _with_mean(cut, mean, 0.0, float(sigmas[peak]))
 
 
 def _with_mean(family: Callable[[float], LogQuantiles], mean: float, low: float, high: float) -> LogQuantiles:

@@ -28,7 +28,7 @@ variants: {slow: {}, fast: {recovery.phases.image: 1 min}}
 report: {answer: {metric: ettr, goal: max}}
 """
 
-VERBS = ["run", "compare", "check", "report", "presets", "import", "schema"]
+VERBS = ["run", "compare", "check", "report", "presets", "import", "fit", "schema"]
 HEAVY = ["numpy", "pandas", "numba", "scipy", "matplotlib", "simpy", "ruamel", "pyarrow"]
 
 
