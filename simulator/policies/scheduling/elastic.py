@@ -85,7 +85,9 @@ class Elastic:
         last_s = np.array([memory.get(job, -np.inf) for job in running.job[places].tolist()])
         from_s = np.maximum(running.start_s[places], last_s) + self.min_interval
         later = from_s[from_s > view.now_s]
-        return places[from_s <= view.now_s], float(later.min()) if len(later) else np.inf
+        # Not twice in one instant either, whatever the interval: that could go on for ever.
+        ready = (from_s <= view.now_s) & (last_s < view.now_s)
+        return places[ready], float(later.min()) if len(later) else np.inf
 
     def _deal(self, view: SchedulerView, places: Ints, width: Ints, step: int, count: int) -> list[Resize]:
         """Give (step 1) or take (-1) nodes one by one where speed changes best; return the changes."""
