@@ -11,7 +11,9 @@ import numpy as np
 from simulator.cluster.inventory import Machine, SpareKind, contiguous_domains
 from simulator.distributions import ZERO, Duration
 from simulator.engine import JobProfile, World
+from simulator.engine.simulation import Simulation
 from simulator.faults.catalogue import FaultClass, RepairMix, RepairTier
+from simulator.faults.draws import FaultDraws, Origin
 from simulator.policies.checkpointing.intervals import Fixed
 from simulator.policies.placement.first_fit import FirstFit
 from simulator.policies.recovery.ladder import ReplaceNodes
@@ -80,4 +82,18 @@ def world(machine: Machine, jobs: JobTable, profile: JobProfile, *faults: FaultC
     return replace(base, **more)
 
 
-__all__ = ["DAY_S", "HOUR_S", "ZERO", "fault", "job_table", "machine", "profile", "repair", "world"]
+def story(world: Any, strikes: list[tuple[float, int, int]]) -> Any:
+    """Run a world in which only the given faults (time, class, unit) happen, with the class's fixed durations."""
+    simulation = Simulation(world, guards=True)
+    draws = [FaultDraws(Origin(kind, index, seed=0, replication=0)) for index, kind in enumerate(world.faults)]
+    made = [draws[index].fault(time_s, unit) for time_s, index, unit in strikes]
+    simulation._start_faults = lambda: simulation.env.process(simulation._strike(iter(made)))  # type: ignore[method-assign]
+    return simulation.run()
+
+
+def ledger(outcome: Any) -> dict[str, float]:
+    table = outcome.tables["ledger"]
+    return dict(zip(table["bucket"], table["gpu_s"], strict=True))
+
+
+__all__ = ["DAY_S", "HOUR_S", "ZERO", "fault", "job_table", "ledger", "machine", "profile", "repair", "story", "world"]

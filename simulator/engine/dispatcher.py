@@ -271,10 +271,12 @@ class Dispatcher:
         sim = self._sim
         if not self.waiting.has(job):
             self._refuse(f"job {job} is not in the queue")
-        run = sim.run_of(job)
-        if run.shares or nodes < 1 or len(run.ids) + nodes >= run.nodes or nodes > sim.fleet.n_free:
+        run, is_exact = sim.run_of(job), not (sim.shares_nodes or sim.windows.are_open)
+        if run.shares or nodes < 1 or len(run.ids) + nodes >= run.nodes or (is_exact and nodes > sim.fleet.n_free):
             self._refuse(f"job {job} cannot hold {nodes} more nodes: it wants {run.nodes} and has {len(run.ids)}")
-        sim.jobs.hold(run, self.nodes_for(run, nodes))
+        ids = self.nodes_for(run, nodes) if nodes <= sim.fleet.n_free else NONE
+        if len(ids):
+            sim.jobs.hold(run, ids)
 
     def _set_width(self, run: Run, nodes: int) -> None:
         known = self._sim.known

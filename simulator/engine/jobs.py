@@ -53,13 +53,14 @@ class Jobs:
         run.attempts += 1
         run.outcome = "running"
         before = "waiting_for_nodes" if run.is_holding else "idle"
+        run.expected_end_s = sim.now + float(sim.known.requested_s[run.job]) / run.speed
+        self._occupy(run, ids)
         if run.is_holding:
             self._enter(run, "idle")  # with its new nodes it goes on as one
+            sim.fleet.expect_end(run.ids, run.job, run.expected_end_s)
             ids, run.is_holding = np.concatenate((run.ids, ids)), False
             del sim.dispatcher.holding[run.job]
         run.ids = ids
-        run.expected_end_s = sim.now + float(sim.known.requested_s[run.job]) / run.speed
-        self._occupy(run, ids)
         sim.dispatcher.running.add(run.job, self.gpus_taken(run), run.expected_end_s)
         sim.dispatcher.started_s[run.job] = sim.now
         self._enter(run, "restarting", before="idle")

@@ -126,7 +126,6 @@ class Moves:
             return
         ids = np.concatenate((run.ids, more)) if nodes > run.nodes else run.ids[:nodes]
         self._stop(run, np.inf)
-        run.resizes += 1
         sim.jobs.exchange(run, ids, nodes)
 
     def set_width(self, run: Run, nodes: int) -> None:

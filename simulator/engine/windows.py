@@ -47,7 +47,7 @@ class Windows:
         self.account = np.full(n, NOBODY, dtype=np.int64)
         self._left = sorted(simulation.world.windows, key=lambda window: (window.start_s, window.name))
         self.are_open = bool(self._left)
-        number = {name: i for i, name in enumerate(simulation.known.accounts)}
+        number = {name: i for i, name in enumerate(simulation.known.accounts) if name}  # "" is nobody
         self._accounts = {window.name: number.get(window.account, NOBODY) for window in self._left}
         self._renew()
         for window in self._left:

@@ -13,11 +13,24 @@ from simulator.policies.placement.scattered import Scattered
 from simulator.policies.placement.spread import Spread
 from simulator.policies.placement.topology import TopologyAware
 from simulator.policies.recovery.ladder import GiveUp, ReplaceNodes, ReplaceOrRequeue, ReplaceOrShrink, RequeueJob
+from simulator.policies.scheduling.defragment import Defragment
 from simulator.policies.scheduling.easy import Easy
+from simulator.policies.scheduling.elastic import Elastic
 from simulator.policies.scheduling.fifo import Fifo
+from simulator.policies.scheduling.no_gang import NoGang
+from simulator.policies.scheduling.preemptive import Preemptive
+from simulator.policies.scheduling.quota import Quota
 
 _FAMILIES: dict[str, dict[str, type]] = {
-    "scheduling": {"fifo": Fifo, "easy": Easy},
+    "scheduling": {
+        "fifo": Fifo,
+        "easy": Easy,
+        "preemptive": Preemptive,
+        "quota": Quota,
+        "elastic": Elastic,
+        "no_gang": NoGang,
+        "defragment": Defragment,
+    },
     "placement": {
         "first_fit": FirstFit,
         "best_fit": BestFit,

@@ -8,28 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worlds import fault, job_table, machine, profile, repair, world
+from worlds import fault, job_table, ledger, machine, profile, repair, story, world
 
 from simulator.distributions import Duration
-from simulator.engine.simulation import Simulation
-from simulator.faults.draws import FaultDraws, Origin
 from simulator.policies.recovery.ladder import GiveUp, ReplaceNodes, RequeueJob
 from simulator.workload.checkpoints import CheckpointTier
 from simulator.workload.restart import RestartPhases
-
-
-def story(world: Any, strikes: list[tuple[float, int, int]]) -> Any:
-    """Run a world in which only the given faults (time, class, unit) happen, with the class's fixed durations."""
-    simulation = Simulation(world, guards=True)
-    draws = [FaultDraws(Origin(kind, index, seed=0, replication=0)) for index, kind in enumerate(world.faults)]
-    made = [draws[index].fault(time_s, unit) for time_s, index, unit in strikes]
-    simulation._start_faults = lambda: simulation.env.process(simulation._strike(iter(made)))  # type: ignore[method-assign]
-    return simulation.run()
-
-
-def ledger(outcome: Any) -> dict[str, float]:
-    table = outcome.tables["ledger"]
-    return dict(zip(table["bucket"], table["gpu_s"], strict=True))
 
 
 def one_job(**more: Any) -> Any:
