@@ -137,7 +137,7 @@ METRICS: tuple[Metric, ...] = (
         "",
     ),
     Metric("fairness", "", "Jain's index of the mean bounded slowdown of users: 1 when all fare alike", "max", ""),
-    Metric("energy_j", "J", "energy of the nodes over the simulated time, from power by ledger state", "min", "GWh"),
+    Metric("energy_j", "J", "energy of the nodes over the simulated time, from power by ledger state", "min", "MWh"),
     Metric("jobs_completed", "", "jobs that finished their work", "max", ""),
     Metric("detection_latency_mean_s", "s", "mean time from onset to alarm", "min", "s"),
     Metric("nodes_out_mean", "", "mean number of nodes out of service", "min", ""),

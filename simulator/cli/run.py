@@ -56,7 +56,6 @@ def _print_metrics(summary: dict[str, float]) -> None:
 
 def _shown(value: float, unit: str, shown_unit: str) -> float:
     """Convert a metric from its SI unit to the one people read."""
-    if unit == shown_unit:
-        return value
-    factors = {("s", "h"): 1 / 3600, ("GPU-s", "GPU-h"): 1 / 3600, ("USD/GPU-s", "USD/GPU-h"): 3600.0}
-    return value * factors[unit, shown_unit]
+    from simulator import units
+
+    return value if unit == shown_unit else units.in_unit(value, shown_unit)

@@ -14,8 +14,8 @@ DURATION = 'a number with its unit, such as "10.8 s" or "7.9 h" or "54 days"'
 RATE = 'events / exposure, such as "3.79 / 1000 node-days" or "19.7 / 1e6 GPU-hours"'
 FRACTION = '0 to 1, such as "0.97" or "97 %"'
 TOP_KEYS = (
-    "checkpoint, cluster, extends, faults, horizon, name, placement, question, recovery, "
-    "repairs, replications, report, sample_every, scheduling, seed, variants, warm_up, "
+    "checkpoint, cluster, extends, faults, health, horizon, name, placement, question, recovery, "
+    "repairs, replications, report, reservations, sample_every, scheduling, seed, variants, warm_up, "
     "workload"
 )
 METRIC_NAMES = ", ".join(metric.name for metric in METRICS)
@@ -33,13 +33,13 @@ CASES = [
     Case(
         "key_cluster",
         changed("  nodes: 16", "  nodez: 16"),
-        "s.yaml:6: cluster.nodez: unknown key; allowed: domains, fabric, node, nodes, price, spares, storage; "
+        "s.yaml:6: cluster.nodez: unknown key; allowed: domains, fabric, node, node_sharing, nodes, partitions, price, spares, storage; "
         "did you mean 'nodes'?",
     ),
     Case(
         "key_node",
         changed("{gpus: 8, price", "{gpu_count: 8, price"),
-        "s.yaml:7: cluster.node.gpu_count: unknown key; allowed: accelerator, domains, gpu, gpus, name, price",
+        "s.yaml:7: cluster.node.gpu_count: unknown key; allowed: accelerator, domains, gpu, gpus, name, power, price",
     ),
     Case(
         "key_spares",
@@ -62,8 +62,9 @@ CASES = [
     Case(
         "key_job",
         changed("submit: 0 s", "submitted: 0 s"),
-        "s.yaml:20: workload.jobs.0.submitted: unknown key; allowed: checkpoint, copies, gpus, "
-        "name, nodes, recovery, requested, submit, training, user, work; did you mean 'submit'?",
+        "s.yaml:20: workload.jobs.0.submitted: unknown key; allowed: account, checkpoint, copies, "
+        "elastic, fails_after, gpus, name, nodes, partition, priority, recovery, requested, submit, submit_every, "
+        "training, user, work; did you mean 'submit'?",
     ),
     Case(
         "key_checkpoint",

@@ -271,7 +271,7 @@ CASES = [
     Case(
         "set_unknown_key",
         GOOD,
-        "--set: cluster.nodez: unknown key; allowed: domains, fabric, node, nodes, price, spares, storage; "
+        "--set: cluster.nodez: unknown key; allowed: domains, fabric, node, node_sharing, nodes, partitions, price, spares, storage; "
         "did you mean 'nodes'?",
         settings=("cluster.nodez=4",),
     ),

@@ -73,7 +73,7 @@ def test_swf_header_leaves_out_prose_and_joins_repeated_names(tmp_path: Path) ->
 def test_cleaning_rules_one_by_one(swf: pd.DataFrame) -> None:
     jobs, report = to_processors(swf, processors=32)
     assert jobs.to_dict("records") == [
-        {"job": "2", "submit_s": 10.0, "run_s": 80.0, "processors": 2, "requested_s": 80.0}
+        {"job": "2", "submit_s": 10.0, "run_s": 80.0, "processors": 2, "requested_s": 80.0, "row": 1}
     ]
     assert (report.jobs_read, report.jobs_kept) == (4, 1)
     assert (report.without_run_time, report.without_processors, report.larger_than_machine) == (1, 1, 1)
