@@ -1,7 +1,13 @@
-"""Every built-in policy by family and scenario name."""
+"""Every policy by family and scenario name: the built-in ones, and those of installed packages."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from importlib.metadata import EntryPoint, entry_points
+from typing import NoReturn
+
+from simulator.errors import InputError
 from simulator.policies.checkpointing.intervals import Daly, Exact, Fixed, Never, Young
 from simulator.policies.health.strikes import Strikes
 from simulator.policies.placement.best_fit import BestFit
@@ -53,6 +59,50 @@ _FAMILIES: dict[str, dict[str, type]] = {
 }
 
 
+GROUP = "simulator.policies"
+"""Entry points under which an installed package offers policies; each is called "family.name"."""
+
+_METHODS = {
+    "scheduling": "schedule",
+    "placement": "place",
+    "checkpointing": "interval_s",
+    "recovery": "recover",
+    "health": "quarantine_s",
+}
+
+
+@functools.cache
 def families() -> dict[str, dict[str, type]]:
-    """Return family -> name -> policy class; each class is a frozen dataclass whose fields are its scenario keys."""
-    return {family: dict(members) for family, members in _FAMILIES.items()}
+    """Return family -> name -> policy class; each class is a frozen dataclass whose fields are its scenario keys.
+
+    Raises
+    ------
+    InputError
+        An installed package offers something that is no policy, or a name that is taken.
+    """
+    found = {family: dict(members) for family, members in _FAMILIES.items()}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        family, _, name = entry.name.partition(".")
+        if family not in found or not name:
+            _refuse(entry, "its name", repr(entry.name), "family.name, with a family of " + ", ".join(found))
+        if name in found[family]:
+            _refuse(entry, "its name", repr(entry.name), "a name that no other policy has")
+        found[family][name] = _loaded(entry, _METHODS[family])
+    return found
+
+
+def _loaded(entry: EntryPoint, method: str) -> type:
+    """Return the class behind an entry point."""
+    try:
+        policy = entry.load()
+    except Exception as error:  # whatever the package does when it is imported
+        _refuse(entry, "it cannot be imported", f"{type(error).__name__}: {error}", "a class")
+    if not (isinstance(policy, type) and dataclasses.is_dataclass(policy) and hasattr(policy, method)):
+        _refuse(entry, "what it names", entry.value, f"a dataclass with the method {method}")
+    assert isinstance(policy, type)
+    return policy
+
+
+def _refuse(entry: EntryPoint, what: str, found: str, allowed: str) -> NoReturn:
+    package = "" if entry.dist is None else f" of package {entry.dist.name}"
+    raise InputError(f"the policy {entry.name!r}{package} cannot be used: {what}", found=found, allowed=allowed)

@@ -8,9 +8,15 @@ from bad_scenarios import FILE, GOOD, Case, changed
 from simulator import scenario
 from simulator.accounting.columns import METRICS
 from simulator.errors import InputError
+from simulator.policies.registry import families
+from simulator.scenario.policy_fields import keys_of
 from simulator.scenario.presets import names
 
 DURATION = 'a number with its unit, such as "10.8 s" or "7.9 h" or "54 days"'
+SCHEDULERS = ", ".join(families()["scheduling"])
+SCHEDULING_KEYS = ", ".join(
+    sorted({"policy", *(key for policy in families()["scheduling"].values() for key in keys_of(policy))})
+)
 RATE = 'events / exposure, such as "3.79 / 1000 node-days" or "19.7 / 1e6 GPU-hours"'
 FRACTION = '0 to 1, such as "0.97" or "97 %"'
 TOP_KEYS = (
@@ -33,7 +39,8 @@ CASES = [
     Case(
         "key_cluster",
         changed("  nodes: 16", "  nodez: 16"),
-        "s.yaml:6: cluster.nodez: unknown key; allowed: domains, fabric, node, node_sharing, nodes, partitions, price, spares, storage; "
+        "s.yaml:6: cluster.nodez: unknown key; allowed: domains, fabric, node, node_sharing, nodes, "
+        "partitions, price, spares, storage; "
         "did you mean 'nodes'?",
     ),
     Case(
@@ -322,12 +329,56 @@ CASES = [
     Case(
         "unknown_policy",
         changed("{policy: easy}", "{policy: eazy}"),
-        "s.yaml:28: scheduling.policy: not one of the choices; found 'eazy'; allowed: fifo, easy; did you mean 'easy'?",
+        f"s.yaml:28: scheduling.policy: not one of the choices; found 'eazy'; allowed: {SCHEDULERS}; "
+        "did you mean 'easy'?",
     ),
     Case(
         "unknown_policy_key",
         changed("{policy: easy}", "{policy: easy, depth: 4}"),
-        "s.yaml:28: scheduling.depth: unknown key; allowed: policy",
+        f"s.yaml:28: scheduling.depth: unknown key; allowed: {SCHEDULING_KEYS}",
+    ),
+    Case(
+        "reservation_for_nobody",
+        GOOD + "reservations: [{name: r, start: 1 h, duration: 1 h, nodes: 2}]\n",
+        "s.yaml:32: reservations.0: a reservation is for an account, or for maintenance; "
+        "allowed: account: team-a, or maintenance: true",
+    ),
+    Case(
+        "reservation_off_the_machine",
+        GOOD + "reservations: [{name: r, start: 1 h, duration: 1 h, nodes: 17, account: a}]\n",
+        "s.yaml:32: reservations.0.nodes: these nodes do not exist; found 17; allowed: the machine has 16 nodes",
+    ),
+    Case(
+        "reservation_repeats_too_soon",
+        GOOD + "reservations: [{name: r, start: 1 h, duration: 2 h, nodes: 2, account: a, every: 1 h}]\n",
+        "s.yaml:32: reservations.0.every: it repeats before it is over; found 3600 s; "
+        "allowed: at least 7200 s, its duration",
+    ),
+    Case(
+        "reservations_meet",
+        GOOD
+        + "reservations:\n"
+        + "  - {name: r, start: 1 h, duration: 2 h, nodes: 4, account: a}\n"
+        + "  - {name: s, start: 2 h, duration: 2 h, nodes: 4, first_node: 3, maintenance: true}\n",
+        "s.yaml:32: reservations: r and s want the same nodes at the same time; allowed: windows that do not overlap",
+    ),
+    Case(
+        "unknown_partition",
+        changed("submit: 0 s", "submit: 0 s, partition: man").replace(
+            "cluster:\n", "cluster:\n  partitions: {main: 4}\n", 1
+        ),
+        "s.yaml:21: workload.jobs.0.partition: unknown partition; found 'man'; allowed: main; did you mean 'main'?",
+    ),
+    Case(
+        "elastic_widths",
+        changed("submit: 0 s", "submit: 0 s, elastic: {fewest: 40}"),
+        "s.yaml:20: workload.jobs.0.elastic: these widths do not fit together; found 40, 12 and 12 of 14 nodes; "
+        "allowed: fewest <= nodes <= most <= the machine without its spares",
+    ),
+    Case(
+        "submit_every_of_one",
+        changed("submit: 0 s", "submit: 0 s, submit_every: 1 h"),
+        "s.yaml:20: workload.jobs.0.submit_every: there is one copy, which is submitted once; allowed: copies",
     ),
     Case(
         "key_of_other_policy",

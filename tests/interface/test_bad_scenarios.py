@@ -210,7 +210,7 @@ CASES = [
         "trace_format",
         changed("  jobs:", TRACE.replace("swf,", "swff,") % "kth.swf"),
         "s.yaml:19: workload.trace.format: not one of the choices; found 'swff'; allowed: swf, "
-        "philly, table; did you mean 'swf'?",
+        "slurm, helios, philly, acme, alibaba, table; did you mean 'swf'?",
         files={"kth.swf": "x"},
     ),
     # variants
@@ -271,8 +271,8 @@ CASES = [
     Case(
         "set_unknown_key",
         GOOD,
-        "--set: cluster.nodez: unknown key; allowed: domains, fabric, node, node_sharing, nodes, partitions, price, spares, storage; "
-        "did you mean 'nodes'?",
+        "--set: cluster.nodez: unknown key; allowed: domains, fabric, node, node_sharing, nodes, "
+        "partitions, price, spares, storage; did you mean 'nodes'?",
         settings=("cluster.nodez=4",),
     ),
     Case(
