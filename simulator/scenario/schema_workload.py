@@ -235,6 +235,15 @@ class TraceSection(RecordedSection):
         return self.demand == "nodes" if self.demand is not None else self.format == "swf"
 
 
+class PriorityStep(Section):
+    """Class of priority of jobs from a size on."""
+
+    gpus: Annotated[int, Field(ge=1, le=10_000_000)]
+    """Jobs of at least so many GPUs."""
+    priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+    """Their class; of several steps the largest that a job reaches counts."""
+
+
 class SyntheticSection(RecordedSection):
     """Jobs drawn from a workload model, anew in each replication and the same for all variants.
 
@@ -259,6 +268,10 @@ class SyntheticSection(RecordedSection):
     """GPUs of the largest job, larger ones are left out; absent: the machine without its spares."""
     users: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """How many users; absent: the model's."""
+    accounts: dict[Name, Annotated[float, Field(gt=0, le=1e6)]] = Field(default_factory=dict)
+    """Accounts and their shares of the users, each of whom belongs to one; absent: every user is an account."""
+    priorities: Annotated[tuple[PriorityStep, ...], Field(strict=False, max_length=100)] = ()
+    """Classes of priority by size; absent: all jobs are of class 0."""
     estimates: Literal["requested", "exact"] = "requested"
     """What the scheduler sees: the requested time (the run time if the model has none), or the run time itself."""
 

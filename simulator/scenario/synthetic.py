@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.scenario.schema_workload import SyntheticSection
 from simulator.scenario.workload_models import preset_model, read_model
@@ -75,12 +76,22 @@ def synthetic_jobs(
     seed, replication : int
         Key of the random streams; the same for all variants.
     """
-    return _jobs(section, gpus_per_node, machine_gpus, horizon_s, seed, replication, _stamp(section))
+    # A section holds mappings and has no hash; what is said of checkpoints and recovery does not change the jobs.
+    key = section.model_dump_json(exclude={"checkpoint", "recovery"})
+    return _jobs(_Key(key, section), gpus_per_node, machine_gpus, horizon_s, seed, replication, _stamp(section))
+
+
+@dataclass(frozen=True)
+class _Key:
+    """A section by what it says."""
+
+    text: str
+    section: SyntheticSection = field(compare=False)
 
 
 @functools.lru_cache(maxsize=4)
 def _jobs(
-    section: SyntheticSection,
+    key: _Key,
     gpus_per_node: int,
     machine_gpus: int,
     horizon_s: float | None,
@@ -88,6 +99,7 @@ def _jobs(
     replication: int,
     stamp: tuple[int, int],
 ) -> JobTable:
+    section = key.section
     model = synthetic_model(section, machine_gpus)
     drawn = draw(
         model,
@@ -104,6 +116,10 @@ def _jobs(
     return job_table(
         job=np.array([f"synthetic-{number}" for number in range(1, len(drawn) + 1)], dtype=object),
         user=names[drawn.user + 1],
+        account=_accounts(section, len(names), generator(seed, replication, "workload/synthetic/accounts"))[
+            drawn.user + 1
+        ],
+        priority=_priorities(section, drawn.gpus),
         submit_s=drawn.submit_s,
         nodes=nodes,
         gpus=drawn.gpus,
@@ -111,6 +127,23 @@ def _jobs(
         work_s=drawn.run_s,
         requested_s=np.where(is_asked, drawn.requested_s, drawn.run_s),
     )
+
+
+def _accounts(section: SyntheticSection, users: int, rng: np.random.Generator) -> NDArray[np.object_]:
+    """Return the account of every user, the first of whom is nobody; "" without accounts."""
+    if not section.accounts:
+        return np.full(users, "", dtype=object)
+    shares = np.array(list(section.accounts.values()))
+    account = np.searchsorted(np.cumsum(shares) / shares.sum(), rng.random(users), side="right")
+    return np.array(list(section.accounts), dtype=object)[np.minimum(account, len(shares) - 1)]
+
+
+def _priorities(section: SyntheticSection, gpus: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the class of priority of jobs of these sizes."""
+    found = np.zeros(len(gpus), dtype=np.int64)
+    for step in sorted(section.priorities, key=lambda step: step.gpus):
+        found[gpus >= step.gpus] = step.priority
+    return found
 
 
 def _model(section: SyntheticSection) -> WorkloadModel:
