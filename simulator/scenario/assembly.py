@@ -108,7 +108,14 @@ def _machine(spec: VariantSpec) -> Machine:
         domains={kind: contiguous_domains(cluster.nodes, size) for kind, size in cluster.domain_sizes.items()},
         tiers=NO_TIERS if network is None else groups_of_nodes(network.fabric, cluster.nodes),
         fabric_units=fabric_parts(cluster),
+        scale_up=contiguous_domains(cluster.nodes, _nodes_per_scale_up_domain(spec)),
     )
+
+
+def _nodes_per_scale_up_domain(spec: VariantSpec) -> int:
+    fabric, gpus_per_node = spec.cluster.fabric, spec.cluster.node.gpus
+    joined = 1 if fabric is None or fabric.scale_up is None else fabric.scale_up.gpus
+    return max(joined // gpus_per_node, 1)
 
 
 def _phases(section: PhasesSection) -> RestartPhases:
