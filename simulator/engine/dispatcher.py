@@ -62,6 +62,7 @@ class Dispatcher:
         if hasattr(policy, "usage_half_life_s"):
             self._meter = UsageMeter(len(known.accounts), policy.usage_half_life_s)
         self._acts_always = bool(getattr(policy, "acts_always", False))
+        self._nodes: NodesView | None = None
         self._ended_early = False
         self._pass_is_due = False
         self._wakes_at: set[float] = set()
@@ -75,8 +76,9 @@ class Dispatcher:
         sim = self._sim
         impossible = self._impossible()
         for job, submit_s in enumerate(sim.known.submit_s.tolist()):
-            if submit_s > sim.env.now:
-                yield sim.env.timeout(submit_s - sim.env.now)
+            now = sim.now
+            if submit_s > now:
+                yield sim.env.timeout(submit_s - now)
             if job in impossible:
                 sim.reject(job, impossible[job])
             else:
@@ -183,9 +185,28 @@ class Dispatcher:
         sim, fleet = self._sim, self._sim.fleet
         job, gpus, requested_s = self.waiting.columns()
         running, held, end_s = self.running.columns(sim.env.now)
-        windows = sim.windows
-        nodes = NodesView(
-            sim.world.machine.gpus_per_node,
+        if self._nodes is None:
+            self._nodes = self._view_of_nodes()
+        return SchedulerView(
+            sim.env.now,
+            fleet.n_free_gpus,
+            fleet.n_free,
+            (sim.world.machine.nodes - fleet.n_out - fleet.n_spare) * sim.world.machine.gpus_per_node,
+            QueuedJobs(sim.known, job, gpus, requested_s, self._held()),
+            RunningJobs(sim.known, running, held, end_s, self.started_s, self.leaving, self.preempted),
+            self._nodes,
+            sim.shares_nodes,
+            sim.windows.are_open,
+            self._ended_early,
+            None if self._meter is None else self._meter.read(sim.env.now),
+            self._memory,
+        )
+
+    def _view_of_nodes(self) -> NodesView:
+        """Return the nodes as policies see them; the arrays change as the run goes on, the object never does."""
+        fleet, windows = self._sim.fleet, self._sim.windows
+        return NodesView(
+            fleet.gpus_per_node,
             fleet.free_gpus,
             fleet.free_at_s,
             fleet.holder,
@@ -195,20 +216,6 @@ class Dispatcher:
             windows.start_s,
             windows.end_s,
             windows.account,
-        )
-        return SchedulerView(
-            sim.env.now,
-            fleet.n_free_gpus,
-            fleet.n_free,
-            (sim.world.machine.nodes - fleet.n_out - fleet.n_spare) * sim.world.machine.gpus_per_node,
-            QueuedJobs(sim.known, job, gpus, requested_s, self._held()),
-            RunningJobs(sim.known, running, held, end_s, self.started_s, self.leaving, self.preempted),
-            nodes,
-            sim.shares_nodes,
-            windows.are_open,
-            self._ended_early,
-            None if self._meter is None else self._meter.read(sim.env.now),
-            self._memory,
         )
 
     def _held(self) -> dict[int, int]:

@@ -76,11 +76,10 @@ class Fleet:
 
     def take(self, ids: Ids, job: int, end_s: float, now_s: float) -> None:
         """Give free nodes or spares to a job until its expected end; the caller books it."""
-        spares = self.spare[ids]
-        n_spares = int(np.count_nonzero(spares))
+        n_spares = int(np.count_nonzero(self.spare[ids])) if self.n_spare else 0
         self.holder[ids] = job
         if n_spares:
-            self.spare[ids[spares]] = False
+            self.spare[ids] = False
             self.n_spare -= n_spares
             self._note("replacements", self.machine.spare_nodes - self.n_spare, now_s)
         self.free[ids] = False

@@ -52,10 +52,10 @@ class Jobs:
         first = run.attempts == 0
         run.attempts += 1
         run.outcome = "running"
-        before = "waiting_for_nodes" if run.is_holding else "idle"
         run.expected_end_s = sim.now + float(sim.known.requested_s[run.job]) / run.speed
         self._occupy(run, ids)
         if run.is_holding:
+            self._book("wait_for_nodes", sim.now - run.phases_start_s)
             self._enter(run, "idle")  # with its new nodes it goes on as one
             sim.fleet.expect_end(run.ids, run.job, run.expected_end_s)
             ids, run.is_holding = np.concatenate((run.ids, ids)), False
@@ -63,9 +63,6 @@ class Jobs:
         run.ids = ids
         sim.dispatcher.running.add(run.job, self.gpus_taken(run), run.expected_end_s)
         sim.dispatcher.started_s[run.job] = sim.now
-        self._enter(run, "restarting", before="idle")
-        if before == "waiting_for_nodes":
-            self._book("wait_for_nodes", sim.now - run.phases_start_s)
         run.loads = None
         if first:
             run.start_s = sim.now
@@ -139,12 +136,14 @@ class Jobs:
         run.version += 1
         run.phases = tuple(phase for phase in phases if phase[1] > 0)
         run.phases_start_s = self._sim.now
-        if run.loads is not None:
-            self._sim.env.process(self._load(run, run.version))
-        elif run.phases:
+        if run.loads is None and not run.phases:
+            self._work(run)
+            return
+        self._enter(run, "restarting")
+        if run.loads is None:
             self._after(sum(seconds for _, seconds in run.phases), self._begin_work, run)
         else:
-            self._work(run)
+            self._sim.env.process(self._load(run, run.version))
 
     def _after(self, delay_s: float, action: Callable[[Run], None], run: Run) -> None:
         """Let something happen to a run after a time, unless a later version of it makes that stale."""
@@ -356,7 +355,6 @@ class Jobs:
 
     def restart_in_place(self, run: Run, source: str) -> None:
         """Begin the phases of a restart on the nodes a job holds."""
-        self._enter(run, "restarting")
         restart = run.profile.restart
         phases = (("tear_down", restart.tear_down_s), ("reallocate", restart.reallocate_s(_source(source))))
         self._restart(run, (*phases, *self._common_phases(run)))
@@ -480,9 +478,9 @@ class Jobs:
 
     # --- booking -------------------------------------------------------------------------------------------------
 
-    def _enter(self, run: Run, state: str, before: str | None = None) -> None:
+    def _enter(self, run: Run, state: str) -> None:
         held = run.gpus_held(self._gpus_per_node)
-        self._sim.fleet.ledger.move(held, before or run.state, state, self._sim.now)
+        self._sim.fleet.ledger.move(held, run.state, state, self._sim.now)
         run.state = state
 
     def _book_segment(self, run: Run) -> None:

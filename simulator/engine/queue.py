@@ -68,6 +68,8 @@ class WaitingJobs:
 
     def has(self, job: int) -> bool:
         """Return whether a job waits."""
+        if self._low < self._high and self._job[self._low] == job:
+            return True
         window = self._job[self._low : self._high]
         place = int(np.searchsorted(window, job))
         return place < len(window) and int(window[place]) == job

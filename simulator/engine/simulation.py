@@ -48,7 +48,7 @@ class Simulation:
     def __init__(self, world: World, guards: bool = False) -> None:
         self.world = world
         self.guards = guards
-        self.env = simpy.Environment()
+        self.env = simpy.Environment(initial_time=0.0)
         saves = np.array([bool(profile.tiers) for profile in world.profiles], dtype=np.bool_)[world.jobs.profile]
         self.known = submissions(world.jobs, world.machine.gpus_per_node, saves, world.curves)
         self.shares_nodes = bool(world.jobs.shares.any())
@@ -74,7 +74,8 @@ class Simulation:
     @property
     def now(self) -> float:
         """Simulated time, seconds."""
-        return float(self.env.now)
+        now: float = self.env.now
+        return now
 
     def run(self) -> Outcome:
         """Run to the horizon, or to the end of the last job, and return the outcome."""

@@ -246,7 +246,7 @@ class SchedulerView:
     memory: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PlacementView:
     """What is known when nodes are chosen for a job. Arrays are read-only views, valid during the call.
 
