@@ -8,16 +8,20 @@ from bad_scenarios import FILE, GOOD, Case, changed
 from simulator import scenario
 from simulator.accounting.columns import METRICS
 from simulator.errors import InputError
+from simulator.policies.registry import families
+from simulator.scenario.policy_fields import keys_of
 from simulator.scenario.presets import names
 
 DURATION = 'a number with its unit, such as "10.8 s" or "7.9 h" or "54 days"'
 RATE = 'events / exposure, such as "3.79 / 1000 node-days" or "19.7 / 1e6 GPU-hours"'
 FRACTION = '0 to 1, such as "0.97" or "97 %"'
 TOP_KEYS = (
-    "checkpoint, cluster, extends, faults, horizon, name, placement, question, recovery, "
+    "checkpoint, cluster, extends, faults, health, horizon, name, placement, question, recovery, "
     "repairs, replications, report, sample_every, scheduling, seed, variants, warm_up, "
     "workload"
 )
+SCHEDULERS = families()["scheduling"]
+SCHEDULER_KEYS = sorted({"policy", *(key for policy in SCHEDULERS.values() for key in keys_of(policy))})
 METRIC_NAMES = ", ".join(metric.name for metric in METRICS)
 NODE_TYPES = ", ".join(names("nodes"))
 FAILURE_MIXES = ", ".join(names("faults"))
@@ -321,12 +325,13 @@ CASES = [
     Case(
         "unknown_policy",
         changed("{policy: easy}", "{policy: eazy}"),
-        "s.yaml:28: scheduling.policy: not one of the choices; found 'eazy'; allowed: fifo, easy; did you mean 'easy'?",
+        "s.yaml:28: scheduling.policy: not one of the choices; found 'eazy';"
+        f" allowed: {', '.join(SCHEDULERS)}; did you mean 'easy'?",
     ),
     Case(
         "unknown_policy_key",
         changed("{policy: easy}", "{policy: easy, depth: 4}"),
-        "s.yaml:28: scheduling.depth: unknown key; allowed: policy",
+        f"s.yaml:28: scheduling.depth: unknown key; allowed: {', '.join(SCHEDULER_KEYS)}",
     ),
     Case(
         "key_of_other_policy",
