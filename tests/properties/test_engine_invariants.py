@@ -304,3 +304,38 @@ def test_every_policy_in_every_world_keeps_the_books(base: Any) -> None:
             assert end_s <= simulation.now
         if base.horizon_s is None and state in ("pending", "running"):
             assert "for ever" in reason
+
+
+class QueueWatched(Simulation):
+    """A run in which the time of every job in the queue is added up from one event to the next."""
+
+    def run(self) -> Any:
+        self.queued_s = np.zeros(len(self.known.job))
+        step = self.env.step
+
+        def timed() -> None:
+            before_s = self.now
+            queued = self.dispatcher.waiting.columns()[0].copy()
+            try:
+                step()  # raises at the horizon
+            finally:
+                self.queued_s[queued] += self.now - before_s
+
+        self.env.step = timed
+        return super().run()
+
+
+@settings(max_examples=200, deadline=None)
+@given(full_worlds())
+def test_little_s_law_holds_in_every_world(base: Any) -> None:
+    """GPUs that the queue wants, summed over time, are the waits times the GPUs of the jobs, later waits included."""
+    simulation = QueueWatched(base, guards=True)
+    outcome = simulation.run()
+    jobs, end_s = outcome.tables["jobs"], simulation.now
+    queued_s = simulation.queued_s[: len(jobs["job"])]
+    wanted_gpu_s = np.sum(queued_s * jobs["gpus"])
+    if end_s > 0:
+        assert outcome.summary["queue_gpus_mean"] * end_s == pytest.approx(wanted_gpu_s, rel=1e-9, abs=1e-6)
+    waited_once = (jobs["attempts"] == 1) & (jobs["state"] != "pending")
+    np.testing.assert_allclose(queued_s[waited_once], jobs["wait_s"][waited_once], rtol=1e-9, atol=1e-6)
+    assert (queued_s[jobs["state"] == "rejected"] == 0).all()
