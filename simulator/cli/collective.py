@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.cli.options import OutputOption
+from simulator.cli.options import MOST_GPUS, OutputOption
 
 
 def collective(
@@ -16,7 +16,8 @@ def collective(
     ],
     op: Annotated[str, typer.Option("--op", metavar="OP", help="all_reduce, all_gather, ...")] = "all_reduce",
     ranks: Annotated[
-        int | None, typer.Option("--ranks", metavar="N", min=2, help="GPUs, hosts 0 to N-1.", show_default=False)
+        int | None,
+        typer.Option("--ranks", metavar="N", min=2, max=MOST_GPUS, help="GPUs, hosts 0 to N-1.", show_default=False),
     ] = None,
     sizes: Annotated[str, typer.Option("--sizes", metavar="FROM:TO", help="K, M, G are powers of 1024.")] = "8:16G",
     algorithm: Annotated[str, typer.Option("--algorithm", metavar="NAME", help="ring, tree names, or auto.")] = "auto",
@@ -27,12 +28,21 @@ def collective(
     output: OutputOption = None,
 ) -> None:
     """Print time, algorithm and bus bandwidth of a collective on an otherwise idle fabric, as nccl-tests does."""
+    from simulator.errors import InputError
     from simulator.experiments.collectives import collective as table
     from simulator.experiments.nccl_logs import HEADER, read_nccl_log, row
+    from simulator.experiments.store import demand_folder
 
+    if output is not None:
+        demand_folder(output)
     log = None if measured is None else read_nccl_log(measured)
     rows = table(fabric, op, ranks, sizes if log is None else log["bytes"].to_numpy(), algorithm)
     facts = rows.attrs
+    logged = facts["ranks"] if log is None else log.attrs.get("ranks", facts["ranks"])
+    if logged != facts["ranks"]:
+        raise InputError(
+            "the log is of another number of ranks", str(measured), None, "--ranks", str(logged), str(ranks)
+        )
     where = f"{facts['hosts']} on {facts['fabric']}, routing {facts['routing']}, transport {facts['transport']}"
     print(f"# {op}, {facts['ranks']} ranks of {where}")
     print("# one rank is one GPU; sizes as nccl-tests counts them; busbw is ring-equivalent, not a link's rate")
@@ -50,6 +60,5 @@ def collective(
         from simulator.report.plots.collectives import busbw_picture
 
         picture = output / f"{op}_{facts['fabric']}_{facts['ranks']}.png"
-        output.mkdir(parents=True, exist_ok=True)
         write_atomically(picture, busbw_picture(rows, log).png())
         print(f"# Picture: {picture}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.cli.options import OutputOption
+from simulator.cli.options import MOST_GPUS, OutputOption
 
 
 def fabric(
@@ -15,29 +15,33 @@ def fabric(
         str, typer.Argument(metavar="SCENARIO|F.yaml|PRESET", help="What to describe.", show_default=False)
     ],
     gpus: Annotated[
-        int | None, typer.Option("--gpus", min=1, help="Size, where the fabric has none.", show_default=False)
+        int | None,
+        typer.Option("--gpus", min=1, max=MOST_GPUS, help="Size, where the fabric has none.", show_default=False),
     ] = None,
     output: OutputOption = None,
 ) -> None:
     """Print what is known of a fabric by counting, and draw a picture of it."""
     from simulator import units
     from simulator.cli.screen import print_pairs
-    from simulator.experiments.store import write_atomically
+    from simulator.experiments.store import demand_folder, write_atomically
     from simulator.network.facts import facts
     from simulator.network.parts import part_counts
     from simulator.report.plots.fabric import fabric_picture
     from simulator.scenario.fabrics import load_fabric
 
+    if output is not None:
+        demand_folder(output)
     network, section = load_fabric(name, gpus)
     links, known = network.fabric, facts(network.fabric)
+    routers = "switches" if known.switches else "hosts"
     rows = [
         ("topology", section.topology),
         ("GPUs", f"{known.hosts:,} in nodes of {links.gpus_per_node}, scale-up domains of {links.scale_up_size}"),
         ("rate of a GPU", units.show(section.rate, "bytes/s")),
         ("planes", str(known.planes)),
-        ("switches", f"{known.switches:,}"),
-        ("cables", f"{known.cables:,}, of which {known.switch_cables:,} between switches"),
-        ("optics", f"{2 * known.switch_cables:,}, two for each cable between switches"),
+        ("switches", f"{known.switches:,}" if known.switches else "none, the hosts are routers"),
+        ("cables", f"{known.cables:,}, of which {known.switch_cables:,} between {routers}"),
+        ("optics", f"{2 * known.switch_cables:,}, two for each cable between {routers}"),
         ("diameter", "not searched" if known.diameter is None else f"{known.diameter} links"),
         ("mean distance", "not known" if known.mean_links is None else f"{known.mean_links:.4g} links"),
         ("bisection", "no closed form" if known.bisection_cables is None else f"{known.bisection_cables:,.0f} cables"),
@@ -61,6 +65,5 @@ def fabric(
     print_pairs(f"Fabric {links.name}", rows)
     print_pairs("Parts that can fail", [(kind, f"{count:,}") for kind, count in part_counts(links).items()])
     picture = Path(f"{links.name}.png") if output is None else output / f"{links.name}.png"
-    picture.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(picture, fabric_picture(links, known).png())
     print(f"\nPicture: {picture}")

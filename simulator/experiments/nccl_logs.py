@@ -44,7 +44,8 @@ def read_nccl_log(path: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``bytes``, ``time_s``, ``algbw``, ``busbw`` (bytes/s), in place where that was measured too, else out of place.
+        ``bytes``, ``time_s``, ``algbw``, ``busbw`` (bytes/s), in place where that was measured too, else out of place;
+        ``attrs["ranks"]`` says of how many ranks where the log does.
 
     Raises
     ------
@@ -56,9 +57,11 @@ def read_nccl_log(path: str | Path) -> pd.DataFrame:
     file = Path(path)
     if not file.is_file():
         raise InputError("no such file", file=str(path))
-    rows = []
+    rows, ranks = [], 0
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         words = _RANK.sub("", line).split()
+        if words[:2] == ["#", "Rank"] and len(words) > 2 and words[2].isdigit():
+            ranks = max(ranks, int(words[2]) + 1)
         if len(words) < 8 or words[0].startswith("#") or not words[0].isdigit():
             continue
         place = 9 if len(words) > 11 else 5
@@ -70,4 +73,7 @@ def read_nccl_log(path: str | Path) -> pd.DataFrame:
     if not rows:
         allowed = "lines of: size count type redop root time algbw busbw ..."
         raise InputError("no results of nccl-tests in this file", file=str(path), allowed=allowed)
-    return pd.DataFrame(rows, columns=["bytes", "time_s", "algbw", "busbw"])
+    table = pd.DataFrame(rows, columns=["bytes", "time_s", "algbw", "busbw"])
+    if ranks:
+        table.attrs["ranks"] = ranks
+    return table

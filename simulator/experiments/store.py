@@ -237,6 +237,20 @@ def demand_replaceable(output: Path) -> None:
         raise InputError("the output folder holds other files", found=str(output), allowed=allowed)
 
 
+def demand_folder(output: Path) -> None:
+    """Make a folder for single files.
+
+    Raises
+    ------
+    InputError
+        Something that is no folder is in the way.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError("the output is not a folder", found=str(output), allowed="a folder, new or not") from error
+
+
 def is_results_folder(folder: Path) -> bool:
     """Return whether the simulator wrote this folder."""
     try:

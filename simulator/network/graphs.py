@@ -111,13 +111,16 @@ def read_graph(path: Path, ports: Ports) -> Fabric:
         case ".json":
             try:
                 data = json.loads(path.read_text(encoding="utf-8"))
+                if not isinstance(data, dict):
+                    raise TypeError("not a mapping with nodes and edges")
                 graph = nx.node_link_graph(data, edges="links" if "links" in data else "edges")
             except (ValueError, KeyError, TypeError, nx.NetworkXError) as error:
                 raise InputError("not a node-link graph", file=str(path), found=str(error)) from error
-        case ".csv":
-            graph = _edge_list(path)
-        case ".conf":
-            graph = _slurm_tree(path)
+        case ".csv" | ".conf" as suffix:
+            try:
+                graph = _edge_list(path) if suffix == ".csv" else _slurm_tree(path)
+            except UnicodeDecodeError as error:
+                raise InputError("not a text in UTF-8", file=str(path), found=f"byte {error.start}") from error
         case other:
             allowed = ".graphml, .json, .csv, .conf"
             raise InputError("unknown kind of graph file", file=str(path), found=repr(other), allowed=allowed)
@@ -157,11 +160,14 @@ def _edge_list(path: Path) -> Any:
 
 
 _WORD = re.compile(r"(\w+)=(\S+)")
+_LIST = re.compile(r"([^\[\],]*\[[^\[\]]*\]|[^\[\],]+)?(,([^\[\],]*\[[^\[\]]*\]|[^\[\],]+))*")
 _RANGE = re.compile(r"([^\[\],]*)\[([^\]]*)\]|([^\[\],]+)")
 
 
 def host_list(text: str) -> Iterator[str]:
     """Yield the names of a Slurm host list: ``n[001-003,7],login``."""
+    if not _LIST.fullmatch(text):
+        raise InputError("not a host list", found=repr(text), allowed="n[001-018,20],m7")
     for prefix, ranges, single in _RANGE.findall(text):
         if single:
             yield single

@@ -71,6 +71,8 @@ class EfficiencySection(Section):
 
     name: str = "inline"
     """Name for reports."""
+    gpu: str | None = None
+    """GPU it was fitted to, the begin of the node type's gpu; another one makes it an assumption."""
     precision: Literal["bf16", "fp8"] = "bf16"
     """Precision of the matrices, for the GPU's peak."""
     matmul: Annotated[float, Field(gt=0, le=1)]

@@ -155,3 +155,16 @@ def test_two_jobs_that_share_uplinks_slow_each_other_and_speed_up_when_one_ends(
     assert table["step_slowdown"][1] < table["step_slowdown"][0]  # it has the links to itself in the end
     assert 0.0 < alone < 1.0
     assert math.isclose(sum(outcome.tables["ledger"]["gpu_s"]), 32 * table["end_s"].max(), rel_tol=1e-9)
+
+
+def test_with_eight_planes_a_dead_port_leaves_seven_eighths_of_the_rate():
+    net = network(8, "spray", planes=8)
+    fabric, ranks = net.fabric, np.arange(0, 64, 8)[np.newaxis, :]
+    plan = next(schedules(fabric, ranks, "all_reduce", "ring"))
+    cable = fabric.cable[fabric.tier == fabric.tiers.index("host")][0]
+    up = fabric.cable != cable
+    healthy, _ = place(fabric, plan, ranks, net.routing)
+    hurt, arrives = place(fabric, plan, ranks, net.routing, up)
+    assert arrives
+    rate = healthy.phases[0].rate(fabric.capacity)
+    assert hurt.phases[0].rate(np.where(up, fabric.capacity, 0.0)) == pytest.approx(7.0 / 8.0 * rate, rel=1e-9)
