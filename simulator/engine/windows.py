@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.engine.fleet import FREE
+
 if TYPE_CHECKING:
     from simulator.engine.runs import Run
     from simulator.engine.simulation import Simulation
@@ -75,7 +77,7 @@ class Windows:
         if window.is_maintenance:
             for job in sim.fleet.jobs_on(window.nodes):
                 sim.moves.stop_for_maintenance(sim.runs[job])
-            free = window.nodes[sim.fleet.holder[window.nodes] < 0]
+            free = window.nodes[sim.fleet.holder[window.nodes] == FREE]
             sim.fleet.take_out(free, sim.now)
         sim.dispatcher.request_pass()
         yield sim.env.timeout(window.end_s - sim.now)

@@ -19,18 +19,26 @@ from simulator.policies.placement.scattered import Scattered
 from simulator.policies.placement.spread import Spread
 from simulator.policies.placement.topology import TopologyAware
 from simulator.policies.recovery.ladder import GiveUp, ReplaceNodes, ReplaceOrRequeue, ReplaceOrShrink, RequeueJob
+from simulator.policies.scheduling.conservative import Conservative
 from simulator.policies.scheduling.defragment import Defragment
 from simulator.policies.scheduling.easy import Easy
 from simulator.policies.scheduling.elastic import Elastic
 from simulator.policies.scheduling.fifo import Fifo
+from simulator.policies.scheduling.multifactor import Multifactor
 from simulator.policies.scheduling.no_gang import NoGang
 from simulator.policies.scheduling.preemptive import Preemptive
+from simulator.policies.scheduling.priority import PriorityClasses
 from simulator.policies.scheduling.quota import Quota
+from simulator.policies.scheduling.sjf import ShortestFirst
 
 _FAMILIES: dict[str, dict[str, type]] = {
     "scheduling": {
         "fifo": Fifo,
         "easy": Easy,
+        "conservative": Conservative,
+        "sjf": ShortestFirst,
+        "priority": PriorityClasses,
+        "multifactor": Multifactor,
         "preemptive": Preemptive,
         "quota": Quota,
         "elastic": Elastic,

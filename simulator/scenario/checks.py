@@ -359,6 +359,7 @@ def _tiers(section: CheckpointSection, path: KeyPath) -> Iterator[Complaint]:
 
 def _policies(spec: VariantSpec) -> Iterator[Complaint]:
     yield from _own_keys("scheduling", spec.scheduling, ("scheduling",))
+    yield from _scheduler(spec)
     yield from _own_keys("placement", spec.placement, ("placement",))
     if spec.health is not None:
         yield from _own_keys("health", spec.health, ("health",))
@@ -366,6 +367,27 @@ def _policies(spec: VariantSpec) -> Iterator[Complaint]:
     for position, job in enumerate(spec.workload.jobs):
         if job.recovery is not None:
             yield from _own_keys("recovery", job.recovery, ("workload", "jobs", position, "recovery"))
+
+
+def _scheduler(spec: VariantSpec) -> Iterator[Complaint]:
+    """Check what the chosen scheduler cannot do."""
+    name, gpus = spec.scheduling.chosen(), spec.cluster.node.gpus
+    policy = families()["scheduling"][name]
+    if getattr(policy, "counts_machine", False):
+        problem = f"policy {name!r} counts GPUs of the whole machine and does not look at single nodes"
+        small = any(job.gpus is not None and job.gpus < gpus for job in spec.workload.jobs)
+        small |= spec.workload.trace is not None and not spec.workload.trace.counts_nodes
+        small |= spec.workload.synthetic is not None
+        if spec.reservations:
+            yield Complaint(("reservations",), problem, allowed="no reservations, or another policy such as easy")
+        if small and gpus > 1 and spec.cluster.node_sharing:
+            yield Complaint(("scheduling", "policy"), problem, allowed="cluster.node_sharing: false, or easy")
+    if getattr(policy, "needs_estimates", False):
+        for position, job in enumerate(spec.workload.jobs):
+            if job.requested is None:
+                where: KeyPath = ("workload", "jobs", position)
+                problem = f"policy {name!r} needs an estimate of every job"
+                yield Complaint(where, problem, allowed='requested: "12 h"')
 
 
 def _own_keys(family: str, section: PolicySection, path: KeyPath) -> Iterator[Complaint]:

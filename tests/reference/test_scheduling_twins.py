@@ -9,7 +9,12 @@ import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from worlds import job_table, machine, profile, world
 
+from simulator import engine
+from simulator.policies.scheduling.conservative import Conservative
+from simulator.policies.scheduling.easy import Easy
+from simulator.policies.scheduling.fifo import Fifo
 from simulator.scheduling import replay
 from simulator.scheduling.backfill import easy_pass, fifo_pass
 from simulator.scheduling.event_loops import replay_conservative
@@ -199,6 +204,27 @@ def test_fifo_and_easy_replay_equal_the_twin(jobs: list[Job]) -> None:
 def test_easy_replay_equals_the_twin_with_overruns_open_estimates_and_zero_lengths(jobs: list[Job]) -> None:
     result = replay(frame(jobs), PROCESSORS, "easy")
     assert result["start_s"].tolist() == slow_replay(jobs, PROCESSORS, "easy")
+
+
+@settings(max_examples=150, deadline=None)
+@given(workloads())
+def test_the_engine_equals_the_twins(jobs: list[Job]) -> None:
+    order = sorted(range(len(jobs)), key=lambda j: (jobs[j].submit, j))
+    table = job_table(
+        [jobs[j].nodes for j in order],
+        [jobs[j].run for j in order],
+        [jobs[j].submit for j in order],
+        requested_s=[float(jobs[j].estimate) for j in order],
+        gpus_per_node=1,
+    )
+    expected = {
+        "fifo": slow_replay(jobs, PROCESSORS, "fifo"),
+        "easy": slow_replay(jobs, PROCESSORS, "easy"),
+        "conservative": slow_conservative(jobs, PROCESSORS)[0],
+    }
+    for name, policy in (("fifo", Fifo()), ("easy", Easy()), ("conservative", Conservative())):
+        outcome = engine.run(world(machine(PROCESSORS, 1), table, profile(), scheduling=policy, sample_every_s=1e9))
+        assert outcome.tables["jobs"]["start_s"].tolist() == [expected[name][j] for j in order], name
 
 
 @settings(max_examples=300, deadline=None)

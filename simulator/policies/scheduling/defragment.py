@@ -9,7 +9,7 @@ import numpy as np
 
 from simulator.policies.decisions import Migrate, Scheduling, Wake
 from simulator.policies.fields import parameter
-from simulator.policies.scheduling.ordered import Backfill, starts_in_order
+from simulator.policies.scheduling.ordered import BACKFILL_MEANING, Backfill, starts_in_order
 from simulator.policies.scheduling.room import Room
 from simulator.policies.views import SchedulerView
 
@@ -25,7 +25,7 @@ class Defragment:
     ``min_gain`` by the estimates, and with no more than ``most_per_hour`` moves in any hour.
     """
 
-    backfill: Backfill = parameter("easy", "whether later jobs may start before the first that waits")
+    backfill: Backfill = parameter("easy", BACKFILL_MEANING)
     most_per_hour: int = parameter(60, "moves in any hour", at_least=1)
     min_gain: float = parameter(300.0, "wait that moves must save a job", unit="duration", at_least=0.0)
 

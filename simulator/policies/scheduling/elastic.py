@@ -11,7 +11,7 @@ import numpy as np
 
 from simulator.policies.decisions import Resize, Scheduling, Start, Wake
 from simulator.policies.fields import parameter
-from simulator.policies.scheduling.ordered import Backfill, starts_in_order
+from simulator.policies.scheduling.ordered import BACKFILL_MEANING, Backfill, starts_in_order
 from simulator.policies.scheduling.room import Room
 from simulator.policies.views import Ints, SchedulerView
 
@@ -27,7 +27,7 @@ class Elastic:
     costs a restart. Speeds are those of the jobs' goodput curves. Jobs that save nothing keep their width.
     """
 
-    backfill: Backfill = parameter("easy", "whether later jobs may start before the first that waits")
+    backfill: Backfill = parameter("easy", BACKFILL_MEANING)
     min_interval: float = parameter(600.0, "time between changes of a job's width", unit="duration", at_least=0.0)
     least_gain: float = parameter(0.05, "relative speed-up for which a job grows", at_least=0.0, at_most=100.0)
 

@@ -12,6 +12,7 @@ from simulator.scheduling.backfill import easy_pass, fifo_pass
 from simulator.scheduling.node_pass import node_pass
 
 Backfill = Literal["none", "easy"]
+BACKFILL_MEANING = "whether later jobs may start before the first that waits"
 
 
 def starts_in_order(view: SchedulerView, order: Ints | None = None, backfill: Backfill = "none") -> list[Start]:

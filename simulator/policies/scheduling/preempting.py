@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from simulator.policies.decisions import Preempt, Scheduling, Wake
 from simulator.policies.fields import parameter
-from simulator.policies.scheduling.ordered import Backfill, starts_in_order
+from simulator.policies.scheduling.ordered import BACKFILL_MEANING, Backfill, starts_in_order
 from simulator.policies.scheduling.room import Room
 from simulator.policies.views import Bools, Ints, SchedulerView
 
@@ -22,7 +22,7 @@ class Preempting:
     nodes that are free and those of jobs already told to go are counted first. The policy says who goes first.
     """
 
-    backfill: Backfill = parameter("easy", "whether later jobs may start before the first that waits")
+    backfill: Backfill = parameter("easy", BACKFILL_MEANING)
     grace: float = parameter(0.0, "time a preempted job may go on", unit="duration", at_least=0.0)
     min_run_time: float = parameter(0.0, "time a job runs before it can be preempted", unit="duration", at_least=0.0)
     most_preemptions: int = parameter(0, "a job preempted so often is left alone; 0: no limit", at_least=0)
