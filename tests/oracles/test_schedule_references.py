@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from family_w import MEAN_WAITS, NODES, family_w
 
 from simulator.scheduling import replay
 from simulator.workload.traces import ImportReport, read_trace, to_processors
@@ -124,32 +125,13 @@ def test_rows_and_cleaning_counts_of_the_original_logs() -> None:
     assert (philly["run_s"] * philly["gpus"]).sum() / 3600 == pytest.approx(880894, abs=0.5)
 
 
-def family_w(n: int) -> pd.DataFrame:
-    """Workload W: every draw array-wise from one generator, in this order."""
-    generator = np.random.default_rng(1)
-    submit_s = np.cumsum(generator.exponential(120.0, n)).astype(np.int64)
-    processors = 2 ** generator.integers(0, 7, n)
-    run_s = np.clip(generator.lognormal(np.log(3600), 1.0, n), 60, 86400).astype(np.int64)
-    requested_s = (run_s * generator.uniform(1, 3, n)).astype(np.int64) + 1
-    columns = {"submit_s": submit_s, "run_s": run_s, "processors": processors, "requested_s": requested_s}
-    return pd.DataFrame({"job": np.arange(n), **columns})
-
-
-@pytest.mark.parametrize(
-    ("n", "fifo_wait_s", "easy_wait_s", "digits", "last_end_s"),
-    [
-        (1_000, 2294.634, 1134.921, 3, None),
-        (10_000, 797.96, 373.39, 2, 1_280_186),
-        (100_000, 1441.7, 626.7, 1, 11_988_412),
-    ],
-)
+@pytest.mark.parametrize(("n", "fifo_wait_s", "easy_wait_s", "digits", "last_end_s"), MEAN_WAITS)
 def test_mean_waits_of_family_w(
     n: int, fifo_wait_s: float, easy_wait_s: float, digits: int, last_end_s: int | None
 ) -> None:
-    # FIFO is agreed on by three programs; EASY is the protocol of the references.
     jobs = family_w(n)
     for policy, wait_s in (("fifo", fifo_wait_s), ("easy", easy_wait_s)):
-        result = replay(jobs, 1000, policy)
+        result = replay(jobs, NODES, policy)
         assert round((result["start_s"] - result["submit_s"]).mean(), digits) == wait_s
         if last_end_s is not None:
             assert result["end_s"].max() == last_end_s
