@@ -33,19 +33,23 @@ def fabric(
         demand_folder(output)
     network, section = load_fabric(name, gpus)
     links, known = network.fabric, facts(network.fabric)
-    routers = "switches" if known.switches else "hosts"
+    no_form = "no closed form" + (", leaves or pods are unevenly filled" if section.topology == "clos" else "")
+    ends = "switches" if known.switches else "hosts"
     rows = [
         ("topology", section.topology),
         ("GPUs", f"{known.hosts:,} in nodes of {links.gpus_per_node}, scale-up domains of {links.scale_up_size}"),
         ("rate of a GPU", units.show(section.rate, "bytes/s")),
         ("planes", str(known.planes)),
-        ("switches", f"{known.switches:,}" if known.switches else "none, the hosts are routers"),
-        ("cables", f"{known.cables:,}, of which {known.switch_cables:,} between {routers}"),
-        ("optics", f"{2 * known.switch_cables:,}, two for each cable between {routers}"),
+        ("switches", f"{known.switches:,}" if known.switches else "none: hosts are routers"),
+        ("cables", f"{known.cables:,}, of which {known.switch_cables:,} between {ends}"),
+        ("optics", f"{2 * known.switch_cables:,}, two for each cable between {ends}"),
         ("diameter", "not searched" if known.diameter is None else f"{known.diameter} links"),
         ("mean distance", "not known" if known.mean_links is None else f"{known.mean_links:.4g} links"),
-        ("bisection", "no closed form" if known.bisection_cables is None else f"{known.bisection_cables:,.0f} cables"),
+        ("bisection", no_form if known.bisection_cables is None else f"{known.bisection_cables:,.0f} cables"),
     ]
+    if known.leaf_ports is not None and known.hosts < known.leaf_ports:
+        filled = f"{known.hosts:,} of {known.leaf_ports:,}: spines and cores for all, other facts of those in use"
+        rows.insert(3, ("leaf ports in use", filled))
     if known.bisection_rate is not None:
         rows.append(("bisection bandwidth", units.show(known.bisection_rate, "bytes/s")))
     rows += [(f"oversubscription {tier}", f"{ratio:.4g}:1") for tier, ratio in known.oversubscription.items()]

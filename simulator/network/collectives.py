@@ -195,6 +195,7 @@ _FLAT: dict[str, tuple[tuple[Op, ...], Callable[[Op, int], tuple[Phase, ...]]]] 
 }
 _POWERS_OF_TWO = ("recursive_doubling", "halving_doubling")
 HIERARCHICAL, HIERARCHICAL_TREE, TORUS = "hierarchical", "hierarchical_tree", "torus_multi_ring"
+TORUS_OPS: tuple[Op, ...] = ("all_reduce", "all_gather", "reduce_scatter")
 ALGORITHMS: tuple[str, ...] = (*_FLAT, HIERARCHICAL, HIERARCHICAL_TREE, TORUS)
 MOST_PAIRWISE = 4096
 """Ranks above which all pairs would be too many flows to write down; use ``hierarchical``."""

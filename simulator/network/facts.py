@@ -14,6 +14,7 @@ from simulator.network.fabric import (
     Fabric,
     GraphShape,
     HypercubeShape,
+    Ints,
     TorusShape,
 )
 
@@ -39,9 +40,11 @@ class FabricFacts:
         Mean of that over all pairs of distinct hosts.
     bisection_cables, bisection_rate : float or None
         Fewest cables, and bytes/s in one direction, between two halves of the hosts; None where there is no closed
-        form. Of all planes together; for a partly filled Clos network that of the full one.
+        form. Of all planes together, hosts that are missing left out.
     oversubscription : dict of str to float
-        Capacity into the switches below a tier divided by its own, by tier; full switches.
+        Capacity into the switches below a tier divided by its own, by tier; of the fullest switches.
+    leaf_ports : int or None
+        Hosts that the leaves of a Clos network could hold.
     """
 
     hosts: int
@@ -54,29 +57,17 @@ class FabricFacts:
     bisection_cables: float | None
     bisection_rate: float | None
     oversubscription: dict[str, float]
+    leaf_ports: int | None
 
 
 def facts(fabric: Fabric) -> FabricFacts:
     """Return the facts of a fabric, in closed form where its kind has one."""
-    scale_up = fabric.tier == (fabric.tiers.index(SCALE_UP) if SCALE_UP in fabric.tiers else -1)
+    scale_up = fabric.tier == _scale_up_tier(fabric)
     cables = len(np.unique(fabric.cable[~scale_up]))
     at_hosts = len(np.unique(fabric.cable[~scale_up & ((fabric.tail < fabric.hosts) ^ (fabric.head < fabric.hosts))]))
     diameter, mean_links = _distances(fabric)
-    bisection = _bisection(fabric)
     shape = fabric.shape
-    rate = None if bisection is None else bisection * float(fabric.capacity[~scale_up].min())
-    ratios: dict[str, float] = {}
-    if isinstance(shape, ClosShape):
-        uplinks, host = fabric.tiers.index("leaf_spine"), fabric.tiers.index("host")
-        port = float(fabric.capacity[fabric.tier == host][0])
-        up = float(fabric.capacity[fabric.tier == uplinks][0])
-        ratios["leaf_spine"] = shape.hosts_per_leaf * port / (shape.spines_per_pod * up)
-        crossing = up * shape.spines_per_pod * shape.leaves / 2.0
-        if shape.cores_per_spine:
-            core = float(fabric.capacity[fabric.tier == fabric.tiers.index("spine_core")][0])
-            ratios["spine_core"] = shape.leaves_per_pod * up / (shape.cores_per_spine * core)
-            crossing = core * shape.cores_per_spine * shape.spines_per_pod * shape.pods / 2.0
-        rate = crossing * shape.planes if shape.leaves > 1 else None
+    cut_cables, cut_rate = _bisection(fabric)
     return FabricFacts(
         hosts=fabric.hosts,
         switches=int(np.count_nonzero(fabric.level > 0)),
@@ -85,9 +76,10 @@ def facts(fabric: Fabric) -> FabricFacts:
         switch_cables=cables - at_hosts,
         diameter=diameter,
         mean_links=mean_links,
-        bisection_cables=bisection,
-        bisection_rate=rate,
-        oversubscription=ratios,
+        bisection_cables=cut_cables,
+        bisection_rate=cut_rate,
+        oversubscription=_oversubscription(fabric),
+        leaf_ports=shape.leaves * shape.hosts_per_leaf if isinstance(shape, ClosShape) else None,
     )
 
 
@@ -109,11 +101,8 @@ def _distances(fabric: Fabric) -> tuple[int | None, float | None]:
 
 
 def _clos_distances(fabric: Fabric, shape: ClosShape) -> tuple[int, float]:
-    from simulator.network.topologies import leaf_of_host
-
-    leaf = leaf_of_host(fabric)
-    in_leaf = np.bincount(leaf).astype(float)
-    in_pod = np.bincount(leaf // shape.leaves_per_pod).astype(float)
+    in_leaf = _on_leaves(fabric, shape).astype(float)
+    in_pod = np.bincount(np.arange(shape.leaves) // shape.leaves_per_pod, in_leaf)
     n = float(fabric.hosts)
     same_leaf, same_pod = float(np.sum(in_leaf**2) - n), float(np.sum(in_pod**2) - np.sum(in_leaf**2))
     across = n * (n - 1.0) - same_leaf - same_pod
@@ -136,21 +125,83 @@ def _searched(fabric: Fabric) -> tuple[int | None, float | None]:
     return longest, total / (fabric.hosts * (fabric.hosts - 1))
 
 
-def _bisection(fabric: Fabric) -> float | None:
+def _rate_of(fabric: Fabric, tier: str) -> float:
+    """Return the capacity of one link of a tier of a Clos network; they are all alike."""
+    return float(fabric.capacity[fabric.tier == fabric.tiers.index(tier)][0])
+
+
+def _on_leaves(fabric: Fabric, shape: ClosShape) -> Ints:
+    """Return the hosts on each leaf of a plane."""
+    from simulator.network.topologies import leaf_of_host
+
+    return np.bincount(leaf_of_host(fabric), minlength=shape.leaves)
+
+
+def _oversubscription(fabric: Fabric) -> dict[str, float]:
+    shape = fabric.shape
+    if not isinstance(shape, ClosShape):
+        return {}
+    up = _rate_of(fabric, "leaf_spine")
+    below = float(_on_leaves(fabric, shape).max()) * _rate_of(fabric, "host")
+    ratios = {"leaf_spine": below / (shape.spines_per_pod * up)}
+    if shape.cores_per_spine:
+        leaves = min(shape.leaves_per_pod, shape.leaves)
+        ratios["spine_core"] = leaves * up / (shape.cores_per_spine * _rate_of(fabric, "spine_core"))
+    return ratios
+
+
+def _bisection(fabric: Fabric) -> tuple[float | None, float | None]:
+    """Return the fewest cables, and the least bytes/s, between two halves of the hosts."""
+    cables: float | None
     match fabric.shape:
         case ClosShape() as shape:
-            if shape.leaves == 1:
-                return None
-            links = shape.spines_per_pod * (shape.leaves if not shape.cores_per_spine else 0)
-            links += shape.spines_per_pod * shape.cores_per_spine * shape.pods
-            return shape.planes * links / 2.0
+            on_leaf = _on_leaves(fabric, shape)
+            core = _rate_of(fabric, "spine_core") if shape.cores_per_spine else 0.0
+            rates = (_rate_of(fabric, "host"), _rate_of(fabric, "leaf_spine"), core)
+            return _clos_bisection(shape, on_leaf, 1.0, 1.0, 1.0), _clos_bisection(shape, on_leaf, *rates)
         case TorusShape(dims):
-            even = [k for k in dims if k % 2 == 0]
-            if not even:
-                return None
-            longest = max(even)
-            return math.prod(dims) / longest * (2.0 if longest > 2 else 1.0)
+            cables = _torus_bisection(dims)
         case HypercubeShape(dimension):
-            return 2.0 ** (dimension - 1)
+            cables = 2.0 ** (dimension - 1)
         case _:
-            return None
+            cables = None
+    slowest = float(fabric.capacity[fabric.tier != _scale_up_tier(fabric)].min())
+    return cables, None if cables is None else cables * slowest
+
+
+def _clos_bisection(shape: ClosShape, on_leaf: Ints, host: float, up: float, core: float) -> float | None:
+    """Return the least cut between two halves of the hosts where all leaves, and all pods, hold the same number.
+
+    A leaf is cut off at its hosts or its uplinks, a pod at its leaves or its cores. Given who belongs to which half, a
+    least cut is a minimum of linear functions of the hosts of each leaf, hence concave: it is least where leaves and
+    pods are whole, all but one pod.
+    """
+    hosts = int(on_leaf[0])
+    if shape.leaves == 1:
+        return shape.planes * (hosts // 2) * host
+    per_pod = shape.leaves_per_pod if shape.pods > 1 else shape.leaves
+    if (on_leaf != hosts).any() or shape.leaves % 2 or shape.leaves != shape.pods * per_pod:
+        return None
+    leaf = min(hosts * host, shape.spines_per_pod * up)
+    cores = shape.spines_per_pod * shape.cores_per_spine * core
+
+    def cut_of_pod(leaves: int) -> float:
+        return min(leaves * leaf, (per_pod - leaves) * leaf + cores)
+
+    whole, rest = divmod(shape.leaves // 2, per_pod)
+    return shape.planes * (whole * cut_of_pod(per_pod) + cut_of_pod(rest))
+
+
+def _torus_bisection(dims: tuple[int, ...]) -> float | None:
+    """Return the cables across the middle of the longest side and round its back; None where that side is odd.
+
+    A torus whose longest side is odd is cut least along a staircase (of 2 x 7 five cables, not seven).
+    """
+    longest = max((k for k in dims if k % 2 == 0), default=0)
+    if longest < max(dims):
+        return None
+    return math.prod(dims) / longest * (2.0 if longest > 2 else 1.0)
+
+
+def _scale_up_tier(fabric: Fabric) -> int:
+    return fabric.tiers.index(SCALE_UP) if SCALE_UP in fabric.tiers else -1

@@ -228,6 +228,9 @@ def schedules(
             if transport.algorithms and name not in transport.algorithms:
                 continue
             yield from schedules(fabric, groups, op, name, transport)
+    if op in collectives.TORUS_OPS and is_whole_torus(fabric, groups):
+        if not transport.algorithms or TORUS in transport.algorithms:
+            yield _on_torus(fabric, groups, op)
     impossible = {"in_network"} if domain != n or not reduces else set[str]()
     if n > collectives.MOST_PAIRWISE:
         impossible.add("pairwise")
@@ -242,13 +245,19 @@ def _flat(op: Op, n: int) -> str:
 
 def _on_torus(fabric: Fabric, groups: Ints, op: Op) -> Schedule:
     shape = fabric.shape
-    if not isinstance(shape, TorusShape) or op not in ("all_reduce", "all_gather", "reduce_scatter"):
+    if not isinstance(shape, TorusShape) or op not in collectives.TORUS_OPS:
         allowed = _flat(op, groups.shape[1])
         raise InputError("rings in all dimensions need a torus and a reduction or gather", found=TORUS, allowed=allowed)
-    if groups.shape != (1, fabric.hosts) or (groups[0] != np.arange(fabric.hosts)).any():
+    if not is_whole_torus(fabric, groups):
         found = f"{groups.shape[1]} ranks"
         raise InputError("rings in all dimensions use the whole torus", found=found, allowed=f"{fabric.hosts} in order")
     return collectives.torus_multi_ring(op, shape.dims)
+
+
+def is_whole_torus(fabric: Fabric, groups: Ints) -> bool:
+    """Return whether there is one group, which is all hosts of a torus in order, so that its rings follow the links."""
+    whole = isinstance(fabric.shape, TorusShape) and groups.shape == (1, fabric.hosts)
+    return whole and bool((groups[0] == np.arange(fabric.hosts)).all())
 
 
 def domain_size(fabric: Fabric, groups: Ints) -> int:

@@ -16,6 +16,7 @@ from simulator.network.placed import (
     PlacedCollective,
     PlacedPhase,
     domain_size,
+    is_whole_torus,
     place,
     place_phase,
     protocol_shares,
@@ -91,7 +92,7 @@ class TrainingStep:
     straggler: float = 1.0
     nominal: tuple[tuple[str, float], ...] = ()
     nominal_mfu: float = 0.0
-    _choices: dict[tuple[int, int], Choice] = field(default_factory=dict, compare=False, repr=False)
+    _choices: dict[tuple[int, int, bool], Choice] = field(default_factory=dict, compare=False, repr=False)
     _healthy: dict[bytes, _Healthy] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -151,7 +152,7 @@ class TrainingStep:
         collectives, flows, arrives = [], [], True
         for i, each in enumerate(self.demand.communications):
             members = hosts[groups(self.plan, each.group)]
-            tuned = (i, domain_size(fabric, members))
+            tuned = (i, domain_size(fabric, members), is_whole_torus(fabric, members))
             if tuned not in self._choices:
                 # Libraries tune when they are set up: the choice is made once, on a healthy fabric.
                 self._choices[tuned] = _fastest(fabric, each, members, routing, transport)

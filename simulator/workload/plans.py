@@ -86,9 +86,10 @@ def check_plan(plan: ParallelPlan, model: Transformer) -> None:
     if plan.gpus % product:
         allowed = f"a multiple of tp x cp x pp = {product}"
         raise InputError("the plan does not divide the GPUs of the job", found=str(plan.gpus), allowed=allowed)
-    stages, parts = plan.pp * plan.interleave, model.layers + 2
-    if stages > parts:
-        found, allowed = f"{plan.pp} stages x {plan.interleave} chunks", f"at most {parts}: layers, embedding and loss"
+    chunks = plan.pp * plan.interleave
+    if model.layers % chunks and (model.layers + 2) % chunks:
+        found = f"{plan.pp} stages x {plan.interleave} chunks"
+        allowed = f"pp x interleave that divides {model.layers} layers, or {model.layers + 2} with embedding and loss"
         raise InputError("the plan does not divide", key="pp", found=found, allowed=allowed)
     if plan.dp % plan.ep:
         allowed = f"a divisor of the {plan.dp} data-parallel replicas"
@@ -184,9 +185,17 @@ def reduced_parameters_per_gpu(model: Transformer, plan: ParallelPlan) -> float:
     return dense + experts * ((m - 1) / m) / ((n - 1) / n) if n > 1 else dense + experts
 
 
+def layers_of_fullest_stage(model: Transformer, plan: ParallelPlan) -> int:
+    """Return the layers of the fullest pipeline stage.
+
+    Stages are equal, or those at the ends have one layer less, in the place of which they hold embedding and loss.
+    """
+    return math.ceil(model.layers / plan.pp)
+
+
 def _dense_and_experts(model: Transformer, plan: ParallelPlan) -> tuple[float, float]:
     """Return the parameters of the fullest stage on one tensor-parallel rank: all but experts, and its experts."""
-    layers = math.ceil(model.layers / plan.pp)
+    layers = layers_of_fullest_stage(model, plan)
     experts = model.experts * model.expert_parameters if model.experts > 1 else 0
     dense = model.layer_parameters - experts
     return (layers * dense + model.embedding_parameters) / plan.tp, layers * experts / plan.ep / plan.tp

@@ -14,6 +14,7 @@ from simulator.workload.models import Transformer
 from simulator.workload.plans import (
     Group,
     ParallelPlan,
+    layers_of_fullest_stage,
     parameters_per_gpu,
     reduced_parameters_per_gpu,
     shared_parameters_per_gpu,
@@ -113,7 +114,7 @@ class StepDemand:
     Parameters
     ----------
     compute_s : float
-        Forward, backward and recomputation of all micro-batches.
+        Forward, backward and recomputation of all micro-batches on the fullest stage.
     bubble : float
         Idle time of the pipeline divided by its busy time.
     optimiser_s : float
@@ -154,6 +155,9 @@ def demand(
     A forward pass of a layer costs its matrix products at ``matmul x w / (w + half_width)`` of the peak with
     ``w = hidden / tp``, attention at ``attention`` of it, and the bytes of all else at the memory's rate; a backward
     pass costs twice that. Recomputation adds a forward pass of the layer (full) or of attention (selective).
+
+    The fullest stage sets the pace of a pipeline: the last one, which has the loss besides its layers, or where
+    embedding and loss count as layers one in the middle, which has a layer more. The bubble is that of equal stages.
     """
     tokens = model.sequence / plan.cp * plan.micro_batch
     width = model.hidden / plan.tp
@@ -164,9 +168,10 @@ def demand(
     memory_s = tokens * model.hidden * efficiency.elementwise / split / gpu.memory_rate
     forward_s = matmul_s + attention_s + memory_s + efficiency.layer_s
     again_s = {"none": 0.0, "selective": attention_s, "full": forward_s}[plan.recompute]
-    layers, m = model.layers / plan.pp, plan.micro_batches
-    logits_s = 3.0 * tokens * model.logit_flops / plan.tp / rate / plan.pp
-    compute_s = m * (layers * (3.0 * forward_s + again_s) + logits_s)
+    layers, m = layers_of_fullest_stage(model, plan), plan.micro_batches
+    layer_s, logits_s = 3.0 * forward_s + again_s, 3.0 * tokens * model.logit_flops / plan.tp / rate
+    last = layers if model.layers % plan.pp == 0 else layers - 1
+    compute_s = m * max(layers * layer_s, last * layer_s + logits_s)
     whole = plan.sharding == "none"
     optimiser_bytes = 26.0 * (parameters_per_gpu(model, plan) if whole else shared_parameters_per_gpu(model, plan))
     step_tokens = plan.global_batch * model.sequence

@@ -15,6 +15,7 @@ from simulator.engine import run
 from simulator.engine.world import Network
 from simulator.faults.catalogue import FaultClass, RepairMix, RepairTier
 from simulator.network.parts import groups_of_nodes, part_counts
+from simulator.network.placed import place, schedules
 from simulator.network.routing import Routing
 from simulator.network.topologies import Ports, ScaleUp, clos
 from simulator.network.transport import IDEAL
