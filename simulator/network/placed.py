@@ -228,9 +228,9 @@ def schedules(
             if transport.algorithms and name not in transport.algorithms:
                 continue
             yield from schedules(fabric, groups, op, name, transport)
-    if op in collectives.TORUS_OPS and is_whole_torus(fabric, groups):
-        if not transport.algorithms or TORUS in transport.algorithms:
-            yield _on_torus(fabric, groups, op)
+    has_torus = not transport.algorithms or TORUS in transport.algorithms
+    if has_torus and op in collectives.TORUS_OPS and is_whole_torus(fabric, groups):
+        yield _on_torus(fabric, groups, op)
     impossible = {"in_network"} if domain != n or not reduces else set[str]()
     if n > collectives.MOST_PAIRWISE:
         impossible.add("pairwise")

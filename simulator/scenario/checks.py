@@ -382,12 +382,28 @@ def _scheduler(spec: VariantSpec) -> Iterator[Complaint]:
             yield Complaint(("reservations",), problem, allowed="no reservations, or another policy such as easy")
         if small and gpus > 1 and spec.cluster.node_sharing:
             yield Complaint(("scheduling", "policy"), problem, allowed="cluster.node_sharing: false, or easy")
+    known = _accounts(spec)
+    for key in ("shares", "quotas"):
+        for account in getattr(spec.scheduling, key, None) or ():
+            if known is not None and account not in known:
+                yield _unknown(("scheduling", key, account), "no job is on this account", account, sorted(known))
     if getattr(policy, "needs_estimates", False):
         for position, job in enumerate(spec.workload.jobs):
             if job.requested is None:
                 where: KeyPath = ("workload", "jobs", position)
                 problem = f"policy {name!r} needs an estimate of every job"
                 yield Complaint(where, problem, allowed='requested: "12 h"')
+
+
+def _accounts(spec: VariantSpec) -> set[str] | None:
+    """Return the accounts of all jobs and the groups they lie in, None where only a trace or a draw knows them."""
+    synthetic = spec.workload.synthetic
+    if spec.workload.trace is not None or (synthetic is not None and not synthetic.accounts):
+        return None
+    names = {job.account or job.user for job in spec.workload.jobs} | set(
+        () if synthetic is None else synthetic.accounts
+    )
+    return {"/".join(name.split("/")[: n + 1]) for name in names for n in range(name.count("/") + 1)}
 
 
 def _own_keys(family: str, section: PolicySection, path: KeyPath) -> Iterator[Complaint]:

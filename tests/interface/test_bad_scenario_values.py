@@ -376,6 +376,20 @@ CASES = [
         "allowed: fewest <= nodes <= most <= the machine without its spares",
     ),
     Case(
+        "share_of_nobody",
+        changed("submit: 0 s", "submit: 0 s, account: vision").replace(
+            "{policy: easy}", "{policy: multifactor, shares: {visio: 2}}"
+        ),
+        "s.yaml:28: scheduling.shares.visio: no job is on this account; found 'visio'; allowed: , vision; "
+        "did you mean 'vision'?",
+    ),
+    Case(
+        "estimate_missing",
+        changed("{policy: easy}", "{policy: conservative}"),
+        "s.yaml:20: workload.jobs.0: policy 'conservative' needs an estimate of every job; "
+        'allowed: requested: "12 h"',
+    ),
+    Case(
         "submit_every_of_one",
         changed("submit: 0 s", "submit: 0 s, submit_every: 1 h"),
         "s.yaml:20: workload.jobs.0.submit_every: there is one copy, which is submitted once; allowed: copies",

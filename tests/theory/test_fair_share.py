@@ -7,7 +7,6 @@ import pytest
 from worlds import job_table, machine, profile, world
 
 from simulator import engine
-from simulator.errors import PolicyError
 from simulator.policies.scheduling.multifactor import Multifactor
 from simulator.policies.scheduling.priority import PriorityClasses
 from simulator.policies.scheduling.sjf import ShortestFirst
@@ -62,12 +61,6 @@ def test_usage_under_saturation_converges_to_shares(formula: str, share: float) 
     found = saturated(formula, (("a", 1.0), ("b", share)))
     # Ten jobs start at a time, so the shares are met to a few jobs in the 4,800 of the run.
     assert found["b"] == pytest.approx(share / (1.0 + share), abs=0.01)
-
-
-def test_shares_of_unknown_accounts_are_refused() -> None:
-    table = job_table([1, 1], [10.0, 10.0], account=np.array(["a", "b"], dtype=object))
-    with pytest.raises(PolicyError, match="no account is called 'c'; the accounts are 'a', 'b'"):
-        engine.run(world(machine(1), table, profile(), scheduling=Multifactor(shares=(("c", 2.0),))))
 
 
 def test_age_stops_counting_at_its_greatest() -> None:

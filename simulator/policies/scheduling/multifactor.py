@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from simulator.errors import PolicyError
 from simulator.policies.decisions import Start
 from simulator.policies.fields import Numbers, parameter
 from simulator.policies.scheduling.ordered import BACKFILL_MEANING, Backfill, starts_in_order
@@ -74,7 +73,7 @@ class Multifactor:
         assert view.usage_gpu_s is not None
         age = np.minimum((view.now_s - queue.submit_s) / self.max_age, 1.0)
         size = queue.gpus / (len(view.nodes.free_gpus) * view.nodes.gpus_per_node)
-        factor = FACTORS[self.fair_share](self._tree(known.accounts, view.now_s), view.usage_gpu_s)
+        factor = FACTORS[self.fair_share](_tree_of(known.accounts, self.shares), view.usage_gpu_s)
         highest = max(int(known.priority.max()), 1)
         return np.asarray(
             self.weight_age * age
@@ -83,21 +82,8 @@ class Multifactor:
             + self.weight_class * queue.priority / highest
         )
 
-    def _tree(self, accounts: tuple[str, ...], now_s: float) -> AccountTree:
-        tree, strangers, idle = _tree_of(accounts, self.shares)
-        if strangers or idle:
-            what = f"no account is called {', '.join(strangers)}" if strangers else f"not positive: {', '.join(idle)}"
-            reason = f"shares: {what}; the accounts are {', '.join(map(repr, accounts[:8]))}"
-            raise PolicyError(type(self).__name__, now_s, reason)
-        return tree
-
 
 @lru_cache(maxsize=8)
-def _tree_of(
-    accounts: tuple[str, ...], shares: tuple[tuple[str, float], ...]
-) -> tuple[AccountTree, list[str], list[str]]:
-    """Return the tree, the names with a share that are no account or group, and those whose share is not positive."""
-    names = {*accounts, *(name[:i] for name in accounts for i, letter in enumerate(name) if letter == "/")}
-    strangers = [repr(name) for name, _ in shares if name not in names]
-    idle = [repr(name) for name, share in shares if not share > 0.0]
-    return account_tree(accounts, dict(shares)), strangers, idle
+def _tree_of(accounts: tuple[str, ...], shares: Numbers) -> AccountTree:
+    """Return the tree of accounts; shares of accounts that submit nothing do not matter."""
+    return account_tree(accounts, dict(shares))
