@@ -121,8 +121,8 @@ def _tables(variants: Sequence[str], worlds: list[pd.DataFrame], generator: np.r
                 rows["steps"].append(
                     where | {"job": "pretrain", "part": part, "nominal_s": seconds, "mean_s": seconds * slow}
                 )
-            rows["classes"].append(where | _size_class(place))
-            rows["accounts"].append(where | _account(place))
+            rows["classes"] += [where | _size_class(place, size) for size in ("1 GPU", "2 to 8 GPUs")]
+            rows["accounts"] += [where | _account(account) for account in ("team-a", "team-b")]
             runs.append(where | _metrics(shares, world, place))
             if replication == 0:
                 rows["incidents"] += _incidents(where, world, generator)
@@ -143,16 +143,16 @@ def _queue(where: dict[str, Any]) -> list[dict[str, Any]]:
     return [where | {"time_s": t} | dict.fromkeys(names, 1) for t in np.arange(0, HORIZON_S, 86400.0)]
 
 
-def _size_class(place: int) -> dict[str, Any]:
+def _size_class(place: int, size: str) -> dict[str, Any]:
     waits = {f"wait_{kind}_s": 60.0 * (1 + place) for kind in ("mean", "p50", "p95")}
     slow = {f"slowdown_{kind}": 1.5 + place for kind in ("mean", "p50", "p95")}
-    rest = {"jobs": 1, "started": 1, "gpu_s": 1e9, "interrupted_fraction": 1.0}
-    return {"size_class": "4,097 GPUs and more", **waits, **slow, **rest}
+    rest = {"jobs": 20, "started": 20, "gpu_s": 1e9, "interrupted_fraction": 1.0}
+    return {"size_class": size, **waits, **slow, **rest}
 
 
-def _account(place: int) -> dict[str, Any]:
-    rest = {"jobs": 1, "gpu_s": 1e9, "share": 1.0, "wait_mean_s": 60.0, "slowdown_mean": 1.5, "preemptions": 0}
-    return {"account": "team", **rest}
+def _account(account: str) -> dict[str, Any]:
+    rest = {"jobs": 1, "gpu_s": 1e9, "share": 0.5, "wait_mean_s": 60.0, "slowdown_mean": 1.5, "preemptions": 0}
+    return {"account": account, **rest}
 
 
 def _shares(place: int, world: pd.DataFrame, generator: np.random.Generator) -> dict[str, float]:

@@ -31,18 +31,22 @@ from simulator.report.style import _VARIANT_COLOURS, BUCKET_LOOK, variant_looks
 from simulator.report.tables import ledger_shares, study_answer
 
 FIGURES = (
+    "accounts",
     "answer",
     "failure_pareto",
+    "gantt",
     "incident_anatomy",
     "ledger",
     "links",
     "metrics",
     "occupancy",
     "published",
+    "queue",
     "restart_phases",
     "states",
     "steps",
     "slowdown",
+    "waits",
 )
 
 
