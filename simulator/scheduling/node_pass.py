@@ -140,6 +140,17 @@ def _promise_part(
 
 
 @kernel
+def _room(g: int, left: Ints, barred: Bools) -> tuple[int, int]:
+    """Return the most GPUs free on one node, and how many nodes are free as a whole; barred nodes are left out."""
+    most, whole = 0, 0
+    for node in range(len(left)):
+        if not barred[node]:
+            most = max(most, left[node])
+            whole += left[node] == g
+    return most, whole
+
+
+@kernel
 def node_pass(
     queue_nodes: Ints,
     queue_gpus: Ints,
@@ -203,9 +214,10 @@ def node_pass(
     none = np.zeros(len(left), np.bool_)
     promised[:] = False
     n_started, head, shadow_s, extra = 0, -1, np.inf, 0
-    total = left.sum()
+    most, whole = _room(g, left, none)
+    most_apart, whole_apart = most, whole  # beside the promised nodes
     for position in range(len(queue_nodes)):
-        if total == 0:
+        if most == 0:
             break
         nodes, gpus, length_s = queue_nodes[position], queue_gpus[position], queue_requested_s[position]
         account, end_s = queue_account[position], now_s + length_s
@@ -213,7 +225,11 @@ def node_pass(
         fits, is_apart, charge = False, False, 0
         barred = none
         late = head >= 0 and end_s > shadow_s
-        if gpus <= total:
+        if shares:
+            may_fit = gpus <= (most_apart if late and extra < 1 else most)
+        else:
+            may_fit = nodes <= (whole_apart if late and nodes > extra else whole)
+        if may_fit:  # so that nodes are looked at only for jobs that windows alone can keep from starting
             if shares:
                 hole = -1
                 if late:
@@ -245,7 +261,8 @@ def node_pass(
                     )  # fmt: skip
         if fits:
             extra -= charge
-            total -= gpus
+            most, whole = _room(g, left, none)
+            most_apart, whole_apart = _room(g, left, promised)
             started[n_started] = position
             apart[n_started] = is_apart
             n_started += 1
@@ -263,4 +280,5 @@ def node_pass(
                     nodes, length_s, account, g, now_s, left, free_at,
                     window_start_s, window_end_s, window_account, promised,
                 )  # fmt: skip
+            most_apart, whole_apart = _room(g, left, promised)
     return n_started, head, shadow_s

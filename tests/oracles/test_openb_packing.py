@@ -143,7 +143,7 @@ def shared_fill(rule: str, seed: int, counts_hosts: bool) -> float:
 def test_shares_cores_and_memory_explain_the_published_ratios(rule: str, policy: str) -> None:
     """Within 1 point of the paper for best fit and random, where the whole GPUs of the engine are 11 and 6 away.
 
-    Without cores and memory 3 to 7 points more would fit: they strand GPUs, which the engine does not know either.
+    Without cores and memory 4 and 6 points more would fit: they strand GPUs, which the engine does not know either.
     """
     (row,) = [row for row in published("s03_openb_gpu_allocation") if row["policy"] == policy]
     with_hosts = np.mean([shared_fill(rule, seed, True) for seed in range(4)])
