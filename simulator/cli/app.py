@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from simulator.cli import check, collective, compare, fabric, fit, importing, presets, report, run, schema
+from simulator.cli import check, collective, compare, fabric, fit, importing, presets, report, run, sacct, schema
 from simulator.cli.guard import guarded
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ for _name, _verb in (
     ("compare", compare.compare),
     ("check", check.check),
     ("report", report.report),
+    ("sacct", sacct.sacct),
     ("presets", presets.presets),
     ("import", importing.import_trace),
     ("fit", fit.fit),

@@ -129,6 +129,13 @@ class RunResult:
         """Who had which node when; only of small machines."""
         return self.table("spans")
 
+    @cached_property
+    def sacct(self) -> pd.DataFrame:
+        """Jobs in the columns of Slurm's sacct, as text."""
+        from simulator.experiments.sacct import sacct_table
+
+        return sacct_table(self.jobs)
+
     def save(self, output: str | Path, scenario: Scenario) -> Path:
         """Write manifest, scenario, metrics and tables into a folder, visible only as a whole.
 

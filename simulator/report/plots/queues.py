@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from simulator.report.numbers import number, plain, wrapped
+from simulator.report.numbers import compact, number, plain, wrapped
 from simulator.report.plots.common import Missing, Plot, count_of
 from simulator.report.results import Results
 from simulator.report.style import FAINT, PaperFigure, clean_value_axis, footnote, paper, variant_looks
@@ -19,7 +20,14 @@ _MOST_NODES = 64
 _MOST_SPANS = 600
 _LEAST_WAIT_S = 1.0
 _OUT = "out of service"
+_LOG_TICKS = FuncFormatter(lambda value, _: compact(value))
 _SPAN_COLOURS = ("#1F5A7A", "#DE8A33", "#8CBF98", "#8E2B56", "#A9D3EA", "#F2D16B", "#6B5B95", "#C77D6F", "#4C8C7B")
+
+
+def _short(size_class: str) -> str:
+    """Return "2 to 7 GPUs" as "2-7", for ticks."""
+    words = size_class.replace(" GPUs", "").replace(" GPU", "")
+    return words.replace(" to ", "\N{EN DASH}").replace(" and more", "+")
 
 
 def waits_plot(results: Results) -> Plot | Missing:
@@ -51,8 +59,10 @@ def waits_plot(results: Results) -> Plot | Missing:
                     label=plain(variant),
                 )
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(_LOG_TICKS)
             axes.set_title(title, fontsize=9)
-            axes.set_xticks(range(len(sizes)), [wrapped(size, 9, 3) for size in sizes], fontsize=7)
+            axes.set_xticks(range(len(sizes)), [_short(size) for size in sizes], fontsize=7)
+            axes.set_xlabel("GPUs of the job")
         first = figure.axes[0]
         first.set_ylabel("Wait (min)")
         handles, labels = first.get_legend_handles_labels()
@@ -67,7 +77,7 @@ def waits_plot(results: Results) -> Plot | Missing:
     return Plot(
         name,
         heading,
-        f"Time from submission to the first start, minutes on a logarithmic scale, by GPUs of the job; mean of {sample}.",
+        f"Time from submission to the first start, minutes on a log scale, by GPUs of the job; mean of {sample}.",
         f"Lines of the mean and the 95th percentile of waits by size class. Means: {words}.",
         figure,
     )
@@ -85,7 +95,7 @@ def queue_plot(results: Results) -> Plot | Missing:
     looks = variant_looks(results.variants)
     with paper():
         figure = PaperFigure(0.9 + 0.95 * len(shown))
-        panels = figure.subplots(len(shown), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
+        panels = figure.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
         for axes, variant in zip(panels, shown, strict=True):
             mine = first[first["variant"] == variant].sort_values("time_s")
             days = mine["time_s"] / 86400.0
@@ -138,6 +148,8 @@ def accounts_plot(results: Results) -> Plot | Missing:
         left.set_xlim(left=0)
         left.set_xlabel("Share of the useful GPU time (%)")
         right.set_xscale("log")
+        right.xaxis.set_major_formatter(_LOG_TICKS)
+        right.xaxis.set_minor_formatter(NullFormatter())
         right.set_xlabel("Mean bounded slowdown")
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=4)
