@@ -28,10 +28,10 @@ def sacct_table(jobs: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        JobID (numbers from 1), JobName, User, Account, Partition, Submit, Start, End, Elapsed, Timelimit, NNodes, ReqTRES,
-        AllocTRES, State, ExitCode, Restarts, Reason. Times are rounded to seconds. Elapsed is end minus first start, waits between
-        attempts included; a job that never ran has allocated nothing, and one that was rejected is CANCELLED, with the
-        reason.
+        JobID (numbers from 1), JobName, User, Account, Partition, Submit, Start, End, Elapsed, Timelimit, NNodes,
+        ReqTRES, AllocTRES, State, ExitCode, Restarts, Reason. Times are rounded to seconds. Elapsed is end minus first
+        start, waits between attempts included; a job that never ran has allocated nothing, and one that was rejected
+        is CANCELLED, with the reason.
     """
     start_s, end_s = jobs["start_s"].to_numpy(dtype=float), jobs["end_s"].to_numpy(dtype=float)
     ran = ~np.isnan(start_s)
