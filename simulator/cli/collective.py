@@ -27,12 +27,22 @@ def collective(
     output: OutputOption = None,
 ) -> None:
     """Print time, algorithm and bus bandwidth of a collective on an otherwise idle fabric, as nccl-tests does."""
+    from simulator.errors import InputError
     from simulator.experiments.collectives import collective as table
     from simulator.experiments.nccl_logs import HEADER, read_nccl_log, row
+    from simulator.experiments.store import demand_folder, write_atomically
+
+    if output is not None:
+        demand_folder(output)
 
     log = None if measured is None else read_nccl_log(measured)
     rows = table(fabric, op, ranks, sizes if log is None else log["bytes"].to_numpy(), algorithm)
     facts = rows.attrs
+    if log is not None and log.attrs["ranks"] not in (None, facts["ranks"]):
+        found, allowed = f"{facts['ranks']} ranks", f"--ranks {log.attrs['ranks']}, as measured"
+        raise InputError(
+            "the log is of another number of ranks", str(measured), key="ranks", found=found, allowed=allowed
+        )
     where = f"{facts['hosts']} on {facts['fabric']}, routing {facts['routing']}, transport {facts['transport']}"
     print(f"# {op}, {facts['ranks']} ranks of {where}")
     print("# one rank is one GPU; sizes as nccl-tests counts them; busbw is ring-equivalent, not a link's rate")
@@ -46,7 +56,6 @@ def collective(
         print(f"{row(op, facts['ranks'], size, time_s, algbw, busbw)}{beside}  # {name} ({protocol})")
     print(f"# Avg bus bandwidth    : {rows['busbw'].mean() / 1e9:.4f}")
     if output is not None:
-        from simulator.experiments.store import write_atomically
         from simulator.report.plots.collectives import busbw_picture
 
         picture = output / f"{op}_{facts['fabric']}_{facts['ranks']}.png"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RANK = re.compile(r"^\s*\d+:\s")
+_DEVICE = re.compile(r"^#\s+Rank\s+(\d+)\s")
 
 HEADER = (
     f"#{'size':>13} {'count':>13} {'type':>9} {'redop':>7} {'root':>7} {'time':>8} {'algbw':>7} {'busbw':>7} #wrong\n"
@@ -45,6 +46,7 @@ def read_nccl_log(path: str | Path) -> pd.DataFrame:
     -------
     DataFrame
         ``bytes``, ``time_s``, ``algbw``, ``busbw`` (bytes/s), in place where that was measured too, else out of place.
+        ``attrs["ranks"]`` is how many ranks the log lists, None where it lists none.
 
     Raises
     ------
@@ -56,8 +58,10 @@ def read_nccl_log(path: str | Path) -> pd.DataFrame:
     file = Path(path)
     if not file.is_file():
         raise InputError("no such file", file=str(path))
-    rows = []
+    rows, ranks = [], set[str]()
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        if device := _DEVICE.match(_RANK.sub("", line)):
+            ranks.add(device[1])
         words = _RANK.sub("", line).split()
         if len(words) < 8 or words[0].startswith("#") or not words[0].isdigit():
             continue
@@ -70,4 +74,6 @@ def read_nccl_log(path: str | Path) -> pd.DataFrame:
     if not rows:
         allowed = "lines of: size count type redop root time algbw busbw ..."
         raise InputError("no results of nccl-tests in this file", file=str(path), allowed=allowed)
-    return pd.DataFrame(rows, columns=["bytes", "time_s", "algbw", "busbw"])
+    table = pd.DataFrame(rows, columns=["bytes", "time_s", "algbw", "busbw"])
+    table.attrs = {"ranks": len(ranks) or None}
+    return table

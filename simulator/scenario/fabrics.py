@@ -81,6 +81,9 @@ def build_fabric(section: FabricSection, gpus: int, gpus_per_node: int) -> Fabri
 
 def _build(section: FabricSection, gpus: int, gpus_per_node: int) -> Fabric:
     inner = section.scale_up
+    if inner is not None and inner.gpus % gpus_per_node and gpus_per_node % inner.gpus:
+        found, allowed = f"{inner.gpus} GPUs", f"a divisor or a multiple of the {gpus_per_node} GPUs of a node"
+        raise InputError("scale-up domains and nodes overlap", key="scale_up.gpus", found=found, allowed=allowed)
     scale_up = ScaleUp() if inner is None else ScaleUp(inner.gpus, inner.rate, inner.latency)
     ports = Ports(section.rate, section.latency, gpus_per_node, scale_up)
     fabric = _topology(section, gpus, ports)
@@ -150,7 +153,7 @@ def fabric_parts(cluster: ClusterSection) -> dict[str, int]:
 _parts = functools.lru_cache(maxsize=_MOST_BUILT)(part_counts)
 
 
-def load_fabric(name: str, gpus: int | None = None) -> tuple[Network, FabricSection]:
+def load_fabric(name: str, gpus: int | None = None, size_key: str = "gpus") -> tuple[Network, FabricSection]:
     """Return the network of a preset, of a fabric file, or of a scenario's cluster.
 
     Parameters
@@ -159,6 +162,8 @@ def load_fabric(name: str, gpus: int | None = None) -> tuple[Network, FabricSect
         A preset's name, or a YAML file: the keys of ``cluster.fabric``, or a whole scenario.
     gpus : int, optional
         Size of the machine where neither the file nor the topology gives one.
+    size_key : str
+        What the user knows ``gpus`` by, for errors.
 
     Raises
     ------
@@ -186,7 +191,8 @@ def load_fabric(name: str, gpus: int | None = None) -> tuple[Network, FabricSect
     size = section.gpus or gpus
     if size is None:
         if section.topology == "clos":
-            raise InputError("how large is the machine?", file=name, key="gpus", allowed="gpus: 1024, for example")
+            allowed = f"{size_key}=1024 (--{size_key} 1024), for example, or gpus: 1024 in a file of its own"
+            raise InputError("how large is the machine?", file=name, key=size_key, allowed=allowed)
         size = 1
     whole = math.ceil(size / section.gpus_per_node) * section.gpus_per_node
     size = whole if section.topology == "clos" else size

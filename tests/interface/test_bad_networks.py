@@ -12,7 +12,7 @@ import pytest
 
 import simulator as sim
 from simulator.network.placed import collective_times
-from simulator.network.topologies import Ports, clos
+from simulator.network.topologies import Ports, clos, dragonfly, torus
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = ROOT / "scenarios" / "oversubscription_placement.yaml"
@@ -35,6 +35,10 @@ def command(*words: str) -> tuple[int, str]:
         (("--fabric", "rail_400g", "--ranks", "24", "--algorithm", "halving_doubling"), ("power of two", "24")),
         (("--fabric", "rail_400g", "--ranks", "16", "--sizes", "8-16G"), ("sizes", "8:16G")),
         (("--fabric", "rail_400g", "--ranks", "16", "--algorithm", "torus_multi_ring"), ("torus",)),
+        (("--fabric", "rail_400g"), ("how large", "--ranks 1024")),
+        (("--fabric", "rail_400g", "--ranks", "1000000000"), ("too large", "at most 1,048,576")),
+        (("--fabric", "torus_16x16x16", "--output", f"{SCENARIO}"), ("cannot write", "not a folder")),
+        (("--fabric", "torus_16x16x16", "--output", f"{SCENARIO}/x"), ("cannot write", "not a folder")),
     ],
 )
 def test_collective_command(words: tuple[str, ...], parts: tuple[str, ...]) -> None:
@@ -47,12 +51,43 @@ def test_collective_command(words: tuple[str, ...], parts: tuple[str, ...]) -> N
 
 
 @pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (("rail_400g",), ("how large", "--gpus 1024")),
+        (("rail_400g", "--gpus", "100000000"), ("too large", "at most 1,048,576")),
+        (("torus_16x16x16", "--gpus", "100"), ("--gpus", "a size of its own", "4096")),
+        ((f"{SCENARIO}", "--gpus", "64"), ("--gpus", "a size of its own")),
+        (("torus_16x16x16", "--output", f"{SCENARIO}"), ("cannot write", "not a folder")),
+        (("torus_16x16x16", "--output", f"{SCENARIO}/x"), ("cannot write", "not a folder")),
+    ],
+)
+def test_fabric_command(words: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    code, text = command("fabric", *words)
+    assert code == 2
+    assert text.startswith("error: ")
+    assert text.count("\n") == 1
+    for part in parts:
+        assert part in text
+
+
+@pytest.mark.parametrize("build", [lambda p: torus((5000, 5000), p), lambda p: dragonfly(100, 100, 100, p)])
+def test_fabrics_that_no_memory_holds_are_refused(build: Any) -> None:
+    with pytest.raises(sim.InputError, match="the fabric is too large"):
+        build(Ports(50e9))
+
+
+@pytest.mark.parametrize(
     ("changes", "parts"),
     [
         ({"cluster.fabric.rate": "0 Gbit/s"}, ("cluster.fabric.rate", "zero")),
         ({"cluster.fabric.topology": "fat_tree"}, ("fat_tree", "radix")),
         ({"cluster.fabric.routing.policy": "minimal"}, ("routing", "ecmp")),
         ({"cluster.fabric.planes": 0}, ("cluster.fabric.planes",)),
+        ({"cluster.fabric.leaves_per_pod": None}, ("two levels are oversubscribed once", "oversubscription [")),
+        ({"cluster.fabric.scale_up.gpus": 3}, ("cluster.fabric.scale_up.gpus", "divisor or a multiple of the 8 GPUs")),
+        ({"cluster.fabric.hosts_per_leaf": 9_999_999}, ("the fabric is too large",)),
+        ({f"{JOB}.efficiency": "a100_bf16_megatron"}, (f"{JOB}.efficiency", "hold for A100", "H100-SXM")),
+        ({f"{JOB}.interleave": 7}, (f"{JOB}.pp", "that divides 80 layers, or 82")),
         ({f"{JOB}.tp": 7}, (f"{JOB}.tp", "divisor")),
         ({f"{JOB}.global_batch": 33}, (f"{JOB}.global_batch", "multiple")),
         ({f"{JOB}.pp": 3}, ("GPUs of the job", "multiple")),
