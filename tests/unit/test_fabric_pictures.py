@@ -51,7 +51,7 @@ def test_headings_and_labels_of_the_heat_map_of_links_are_inside_its_frame(tmp_p
     figure.draw_without_rendering()
     frame = figure.bbox.padded(1.0)
     texts = [*figure.texts, *(t for axes in figure.axes for t in (axes.title, axes.xaxis.label, axes.yaxis.label))]
-    assert any(text.get_text()  == "Load (%)" for text in texts)
+    assert any(text.get_text() == "Load (%)" for text in texts)
     for text in texts:
         box = text.get_window_extent()
         assert frame.x0 <= box.x0 <= box.x1 <= frame.x1, text
