@@ -80,7 +80,7 @@ def test_a_lost_port_costs_no_more_than_its_plane(planes):
     assert reached.arrives == (planes > 1)
     if planes == 1:
         return
-    # Of the bandwidth of the network its rank keeps 7/8, on every phase of every collective; what stays in the node all.
+    # A rank keeps 7/8 of its bandwidth, in every phase of every collective; what stays in the node keeps all.
     rate = before_s / after_s
     assert rate.min() == pytest.approx((planes - 1) / planes, rel=1e-9)
     assert np.all(np.isclose(rate, 1.0) | np.isclose(rate, (planes - 1) / planes))
