@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.cli.options import MOST_GPUS, OutputOption
+from simulator.cli.options import OutputOption
 
 
 def collective(
@@ -16,8 +16,7 @@ def collective(
     ],
     op: Annotated[str, typer.Option("--op", metavar="OP", help="all_reduce, all_gather, ...")] = "all_reduce",
     ranks: Annotated[
-        int | None,
-        typer.Option("--ranks", metavar="N", min=2, max=MOST_GPUS, help="GPUs, hosts 0 to N-1.", show_default=False),
+        int | None, typer.Option("--ranks", metavar="N", min=2, help="GPUs, hosts 0 to N-1.", show_default=False)
     ] = None,
     sizes: Annotated[str, typer.Option("--sizes", metavar="FROM:TO", help="K, M, G are powers of 1024.")] = "8:16G",
     algorithm: Annotated[str, typer.Option("--algorithm", metavar="NAME", help="ring, tree names, or auto.")] = "auto",
@@ -31,17 +30,18 @@ def collective(
     from simulator.errors import InputError
     from simulator.experiments.collectives import collective as table
     from simulator.experiments.nccl_logs import HEADER, read_nccl_log, row
-    from simulator.experiments.store import demand_folder
+    from simulator.experiments.store import demand_folder, write_atomically
 
     if output is not None:
         demand_folder(output)
+
     log = None if measured is None else read_nccl_log(measured)
     rows = table(fabric, op, ranks, sizes if log is None else log["bytes"].to_numpy(), algorithm)
     facts = rows.attrs
-    logged = facts["ranks"] if log is None else log.attrs.get("ranks", facts["ranks"])
-    if logged != facts["ranks"]:
+    if log is not None and log.attrs["ranks"] not in (None, facts["ranks"]):
+        found, allowed = f"{facts['ranks']} ranks", f"--ranks {log.attrs['ranks']}, as measured"
         raise InputError(
-            "the log is of another number of ranks", str(measured), None, "--ranks", str(logged), str(ranks)
+            "the log is of another number of ranks", str(measured), key="ranks", found=found, allowed=allowed
         )
     where = f"{facts['hosts']} on {facts['fabric']}, routing {facts['routing']}, transport {facts['transport']}"
     print(f"# {op}, {facts['ranks']} ranks of {where}")
@@ -56,9 +56,9 @@ def collective(
         print(f"{row(op, facts['ranks'], size, time_s, algbw, busbw)}{beside}  # {name} ({protocol})")
     print(f"# Avg bus bandwidth    : {rows['busbw'].mean() / 1e9:.4f}")
     if output is not None:
-        from simulator.experiments.store import write_atomically
         from simulator.report.plots.collectives import busbw_picture
 
         picture = output / f"{op}_{facts['fabric']}_{facts['ranks']}.png"
+        output.mkdir(parents=True, exist_ok=True)
         write_atomically(picture, busbw_picture(rows, log).png())
         print(f"# Picture: {picture}")

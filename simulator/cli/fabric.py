@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.cli.options import MOST_GPUS, OutputOption
+from simulator.cli.options import OutputOption
 
 
 def fabric(
@@ -15,24 +15,28 @@ def fabric(
         str, typer.Argument(metavar="SCENARIO|F.yaml|PRESET", help="What to describe.", show_default=False)
     ],
     gpus: Annotated[
-        int | None,
-        typer.Option("--gpus", min=1, max=MOST_GPUS, help="Size, where the fabric has none.", show_default=False),
+        int | None, typer.Option("--gpus", min=1, help="Size, where the fabric has none.", show_default=False)
     ] = None,
     output: OutputOption = None,
 ) -> None:
     """Print what is known of a fabric by counting, and draw a picture of it."""
     from simulator import units
     from simulator.cli.screen import print_pairs
+    from simulator.errors import InputError
     from simulator.experiments.store import demand_folder, write_atomically
     from simulator.network.facts import facts
     from simulator.network.parts import part_counts
     from simulator.report.plots.fabric import fabric_picture
     from simulator.scenario.fabrics import load_fabric
 
-    if output is not None:
-        demand_folder(output)
+    folder = Path() if output is None else output
+    demand_folder(folder)
     network, section = load_fabric(name, gpus)
     links, known = network.fabric, facts(network.fabric)
+    spare = links.gpus_per_node - 1 if section.topology == "clos" else 0  # the last node counts whole
+    if gpus is not None and not gpus <= links.hosts <= gpus + spare:
+        allowed = f"{links.hosts}, or no --gpus"
+        raise InputError("this fabric has a size of its own", key="--gpus", found=str(gpus), allowed=allowed)
     no_form = "no closed form" + (", leaves or pods are unevenly filled" if section.topology == "clos" else "")
     ends = "switches" if known.switches else "hosts"
     rows = [
@@ -68,6 +72,7 @@ def fabric(
     ]
     print_pairs(f"Fabric {links.name}", rows)
     print_pairs("Parts that can fail", [(kind, f"{count:,}") for kind, count in part_counts(links).items()])
-    picture = Path(f"{links.name}.png") if output is None else output / f"{links.name}.png"
+    picture = folder / f"{links.name}.png"
+    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(picture, fabric_picture(links, known).png())
     print(f"\nPicture: {picture}")

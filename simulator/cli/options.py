@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-MOST_GPUS = 2**20
-"""More GPUs than this are taken for a slip: the fabric alone would need gigabytes."""
-
 ScenarioArgument = Annotated[str, typer.Argument(metavar="SCENARIO", help="Scenario file (YAML).", show_default=False)]
 SetOption = Annotated[
     list[str] | None,

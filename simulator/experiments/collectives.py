@@ -8,10 +8,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from simulator.network.collectives import Op
+    from simulator.network.fabric import Fabric
 
 
 def collective(
-    fabric: str,
+    fabric: str | Fabric,
     op: str = "all_reduce",
     ranks: int | None = None,
     sizes: str | Any = "8:16G",
@@ -21,8 +22,9 @@ def collective(
 
     Parameters
     ----------
-    fabric : str
-        Name of a preset, or a YAML file: the keys of a scenario's ``cluster.fabric``, or a whole scenario.
+    fabric : str or Fabric
+        Name of a preset, or a YAML file: the keys of a scenario's ``cluster.fabric``, or a whole scenario; or a fabric,
+        for example of ``sim.network.from_networkx``, with the usual routing of its kind and an ideal transport.
     op : str
         all_reduce, all_gather, reduce_scatter, broadcast, all_to_all or send_recv.
     ranks : int, optional
@@ -46,16 +48,23 @@ def collective(
     import pandas as pd
 
     from simulator.network.collectives import check_op, parse_sizes
-    from simulator.network.placed import collective_times
+    from simulator.network.fabric import Fabric
+    from simulator.network.placed import collective_times, more_ranks
+    from simulator.network.routing import ALLOWED, Routing
+    from simulator.network.transport import IDEAL
     from simulator.scenario.fabrics import load_fabric
 
     check_op(op)
     message = parse_sizes(sizes) if isinstance(sizes, str) else np.atleast_1d(np.asarray(sizes, dtype=np.float64))
-    network, _ = load_fabric(fabric, ranks)
-    n = network.fabric.hosts if ranks is None else ranks
-    times = collective_times(
-        network.fabric, np.arange(n), cast("Op", op), message, algorithm, network.routing, network.transport
-    )
+    if isinstance(fabric, Fabric):
+        links, routing, transport = fabric, Routing(ALLOWED[fabric.kind][0]), IDEAL
+    else:
+        network, _ = load_fabric(fabric, ranks, "ranks")
+        links, routing, transport = network.fabric, network.routing, network.transport
+    n = links.hosts if ranks is None else ranks
+    if n > links.hosts:
+        raise more_ranks(n, links.hosts)
+    times = collective_times(links, np.arange(n), cast("Op", op), message, algorithm, routing, transport)
     table = pd.DataFrame(
         {
             "bytes": times.sizes,
@@ -69,9 +78,9 @@ def collective(
     table.attrs = {
         "op": op,
         "ranks": n,
-        "hosts": network.fabric.hosts,
-        "fabric": network.fabric.name,
-        "routing": network.routing.policy,
-        "transport": network.transport.name,
+        "hosts": links.hosts,
+        "fabric": links.name,
+        "routing": routing.policy,
+        "transport": transport.name,
     }
     return table

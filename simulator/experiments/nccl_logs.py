@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RANK = re.compile(r"^\s*\d+:\s")
+_DEVICE = re.compile(r"^#\s+Rank\s+(\d+)\s")
 
 HEADER = (
     f"#{'size':>13} {'count':>13} {'type':>9} {'redop':>7} {'root':>7} {'time':>8} {'algbw':>7} {'busbw':>7} #wrong\n"
@@ -44,8 +45,8 @@ def read_nccl_log(path: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``bytes``, ``time_s``, ``algbw``, ``busbw`` (bytes/s), in place where that was measured too, else out of place;
-        ``attrs["ranks"]`` says of how many ranks where the log does.
+        ``bytes``, ``time_s``, ``algbw``, ``busbw`` (bytes/s), in place where that was measured too, else out of place.
+        ``attrs["ranks"]`` is how many ranks the log lists, None where it lists none.
 
     Raises
     ------
@@ -57,11 +58,11 @@ def read_nccl_log(path: str | Path) -> pd.DataFrame:
     file = Path(path)
     if not file.is_file():
         raise InputError("no such file", file=str(path))
-    rows, ranks = [], 0
+    rows, ranks = [], set[str]()
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        if device := _DEVICE.match(_RANK.sub("", line)):
+            ranks.add(device[1])
         words = _RANK.sub("", line).split()
-        if words[:2] == ["#", "Rank"] and len(words) > 2 and words[2].isdigit():
-            ranks = max(ranks, int(words[2]) + 1)
         if len(words) < 8 or words[0].startswith("#") or not words[0].isdigit():
             continue
         place = 9 if len(words) > 11 else 5
@@ -74,6 +75,5 @@ def read_nccl_log(path: str | Path) -> pd.DataFrame:
         allowed = "lines of: size count type redop root time algbw busbw ..."
         raise InputError("no results of nccl-tests in this file", file=str(path), allowed=allowed)
     table = pd.DataFrame(rows, columns=["bytes", "time_s", "algbw", "busbw"])
-    if ranks:
-        table.attrs["ranks"] = ranks
+    table.attrs = {"ranks": len(ranks) or None}
     return table

@@ -220,6 +220,14 @@ def holds_finished(partial: Path) -> bool:
     return False
 
 
+def demand_folder(output: Path) -> None:
+    """Raise InputError where no folder can be: a file stands there or further up."""
+    there = next(path for path in (output, *output.absolute().parents) if path.exists() or path.is_symlink())
+    if not there.is_dir():
+        found, allowed = f"{there} (not a folder)", "a folder, new or there already"
+        raise InputError("cannot write the results here", found=found, allowed=allowed)
+
+
 def demand_replaceable(output: Path) -> None:
     """Refuse an output folder that is neither new, nor empty, nor one of our own results folders.
 
@@ -229,26 +237,13 @@ def demand_replaceable(output: Path) -> None:
         So that a mistyped path never costs somebody else's files.
     """
     if not output.exists() and not output.is_symlink():
+        demand_folder(output)
         return
     allowed = "a new folder, an empty one, or an earlier results folder"
     if not output.is_dir() or output.is_symlink():
         raise InputError("the output is not a folder", found=str(output), allowed=allowed)
     if any(output.iterdir()) and not is_results_folder(output):
         raise InputError("the output folder holds other files", found=str(output), allowed=allowed)
-
-
-def demand_folder(output: Path) -> None:
-    """Make a folder for single files.
-
-    Raises
-    ------
-    InputError
-        Something that is no folder is in the way.
-    """
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise InputError("the output is not a folder", found=str(output), allowed="a folder, new or not") from error
 
 
 def is_results_folder(folder: Path) -> bool:

@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from simulator.network.contention import max_min_rates
 from simulator.network.flows import simulate_flows
+from simulator.network.graphs import from_networkx
+from simulator.network.topologies import Ports
 
-__all__ = ["max_min_rates", "simulate_flows"]
+__all__ = ["Ports", "from_networkx", "max_min_rates", "simulate_flows"]

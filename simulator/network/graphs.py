@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import numpy as np
 from simulator import units
 from simulator.errors import InputError, UnitError
 from simulator.network.fabric import Fabric, GraphShape
-from simulator.network.topologies import LinkBlocks, Ports
+from simulator.network.topologies import MOST_HOSTS, LinkBlocks, Ports
 
 _COLUMNS = ("source", "target", "capacity", "latency")
 
@@ -110,28 +111,33 @@ def read_graph(path: Path, ports: Ports) -> Fabric:
                 raise InputError("not GraphML", file=str(path), found=str(error)) from error
         case ".json":
             try:
-                data = json.loads(path.read_text(encoding="utf-8"))
-                if not isinstance(data, dict):
-                    raise TypeError("not a mapping with nodes and edges")
+                data = json.loads(_text(path))
                 graph = nx.node_link_graph(data, edges="links" if "links" in data else "edges")
-            except (ValueError, KeyError, TypeError, nx.NetworkXError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, nx.NetworkXError) as error:
                 raise InputError("not a node-link graph", file=str(path), found=str(error)) from error
-        case ".csv" | ".conf" as suffix:
-            try:
-                graph = _edge_list(path) if suffix == ".csv" else _slurm_tree(path)
-            except UnicodeDecodeError as error:
-                raise InputError("not a text in UTF-8", file=str(path), found=f"byte {error.start}") from error
+        case ".csv":
+            graph = _edge_list(path)
+        case ".conf":
+            graph = _slurm_tree(path)
         case other:
             allowed = ".graphml, .json, .csv, .conf"
             raise InputError("unknown kind of graph file", file=str(path), found=repr(other), allowed=allowed)
     return from_networkx(graph, ports, path.stem, str(path))
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        found = f"byte {error.start + 1} is none of it"
+        raise InputError("not a text in UTF-8", file=str(path), found=found) from error
+
+
 def _edge_list(path: Path) -> Any:
     import networkx as nx
 
     graph = nx.Graph()
-    with path.open(encoding="utf-8", newline="") as stream:
+    with io.StringIO(_text(path), newline="") as stream:
         reader = csv.DictReader(stream, skipinitialspace=True)
         header = reader.fieldnames or []
         for column in _COLUMNS[:3]:
@@ -160,23 +166,27 @@ def _edge_list(path: Path) -> Any:
 
 
 _WORD = re.compile(r"(\w+)=(\S+)")
-_LIST = re.compile(r"([^\[\],]*\[[^\[\]]*\]|[^\[\],]+)?(,([^\[\],]*\[[^\[\]]*\]|[^\[\],]+))*")
 _RANGE = re.compile(r"([^\[\],]*)\[([^\]]*)\]|([^\[\],]+)")
+_HOSTS = re.compile(rf"(?:{_RANGE.pattern})(?:,(?:{_RANGE.pattern}))*")
 
 
 def host_list(text: str) -> Iterator[str]:
     """Yield the names of a Slurm host list: ``n[001-003,7],login``."""
-    if not _LIST.fullmatch(text):
-        raise InputError("not a host list", found=repr(text), allowed="n[001-018,20],m7")
+    wrong = InputError("not a host list", found=repr(text), allowed="n[001-018,20],m7")
+    if text and not _HOSTS.fullmatch(text):
+        raise wrong
     for prefix, ranges, single in _RANGE.findall(text):
         if single:
             yield single
             continue
         for part in ranges.split(","):
-            low, _, high = part.partition("-")
-            if not low.isdigit() or (high and not high.isdigit()):
-                raise InputError("not a host list", found=repr(text), allowed="n[001-018,20],m7")
-            for number in range(int(low), int(high or low) + 1):
+            low, dash, high = part.partition("-")
+            if not low.isdigit() or (dash and not high.isdigit()):
+                raise wrong
+            first, last = int(low), int(high or low)
+            if not first <= last < first + MOST_HOSTS:
+                raise wrong
+            for number in range(first, last + 1):
                 yield f"{prefix}{number:0{len(low)}d}"
 
 
@@ -185,7 +195,7 @@ def _slurm_tree(path: Path) -> Any:
     import networkx as nx
 
     graph, declared, children = nx.Graph(), {}, []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(_text(path).splitlines(), 1):
         words = {key.lower(): value for key, value in _WORD.findall(line.split("#")[0])}
         if not words:
             continue
@@ -198,10 +208,14 @@ def _slurm_tree(path: Path) -> Any:
             )
         declared[switch] = number
         graph.add_node(switch, kind="switch")
-        for node in host_list(words.get("nodes", "")):
+        try:
+            nodes, below = (list(host_list(words.get(key, ""))) for key in ("nodes", "switches"))
+        except InputError as error:
+            raise InputError(error.problem, str(path), number, None, error.found, error.allowed) from error
+        for node in nodes:
             graph.add_node(node, kind="host")
             graph.add_edge(switch, node)
-        children += [(switch, child, number) for child in host_list(words.get("switches", ""))]
+        children += [(switch, child, number) for child in below]
     for switch, child, number in children:
         if child not in declared:
             allowed = ", ".join(list(declared)[:20])

@@ -228,8 +228,8 @@ def schedules(
             if transport.algorithms and name not in transport.algorithms:
                 continue
             yield from schedules(fabric, groups, op, name, transport)
-    has_torus = not transport.algorithms or TORUS in transport.algorithms
-    if has_torus and op in collectives.TORUS_OPS and is_whole_torus(fabric, groups):
+    knows_torus = not transport.algorithms or TORUS in transport.algorithms
+    if knows_torus and op in collectives.TORUS_OPS and is_whole_torus(fabric, groups):
         yield _on_torus(fabric, groups, op)
     impossible = {"in_network"} if domain != n or not reduces else set[str]()
     if n > collectives.MOST_PAIRWISE:
@@ -282,6 +282,12 @@ def protocol_shares(fabric: Fabric, protocol: Protocol) -> Floats:
     return share
 
 
+def more_ranks(ranks: int, hosts: int) -> InputError:
+    """Return the error for more ranks than there are GPUs."""
+    problem, allowed = "more ranks than the machine has GPUs", f"at most {hosts}"
+    return InputError(problem, key="ranks", found=f"{ranks} ranks", allowed=allowed)
+
+
 def collective_times(
     fabric: Fabric,
     ranks: ArrayLike,
@@ -324,8 +330,7 @@ def collective_times(
     """
     group = np.atleast_2d(np.asarray(ranks, dtype=np.int64))
     if group.shape[1] > fabric.hosts:
-        found = f"{group.shape[1]} ranks"
-        raise InputError("more ranks than the machine has GPUs", key="ranks", found=found, allowed=f"{fabric.hosts}")
+        raise more_ranks(group.shape[1], fabric.hosts)
     if len(np.unique(group)) != group.shape[1]:
         raise InputError("a host is named twice", key="ranks")
     chosen = Routing(ALLOWED[fabric.kind][0]) if routing is None else routing

@@ -25,6 +25,9 @@ from simulator.network.fabric import (
 
 Layout = Literal["packed", "rail"]
 
+MOST_HOSTS, MOST_CABLES = 2**20, 2**24
+"""What a fabric may have; beyond it would not fit the memory of a workstation."""
+
 
 @dataclass(frozen=True)
 class ScaleUp:
@@ -147,6 +150,13 @@ def _positive(**numbers: int | float) -> None:
             )
 
 
+def _bounded(hosts: int, cables: int) -> None:
+    """Raise InputError for a fabric that would be too large to hold in memory."""
+    if hosts > MOST_HOSTS or cables > MOST_CABLES:
+        found, allowed = f"{hosts:,} hosts and {cables:,} cables", f"at most {MOST_HOSTS:,} and {MOST_CABLES:,}"
+        raise InputError("the fabric is too large", found=found, allowed=allowed)
+
+
 def uplinks(down: int, oversubscription: float) -> int:
     """Return how many uplinks a switch with ``down`` equal downlinks has at this oversubscription, at least one.
 
@@ -197,6 +207,14 @@ def clos(
     for ratio in oversubscription:
         _positive(oversubscription=ratio)
     g = ports.gpus_per_node
+    block = hosts_per_leaf * g if layout == "rail" else hosts_per_leaf
+    leaves = -(-hosts // block) * (block // hosts_per_leaf)
+    per_pod = leaves if leaves_per_pod is None else leaves_per_pod
+    _positive(leaves_per_pod=per_pod)
+    pods = -(-leaves // per_pod)
+    spines = uplinks(hosts_per_leaf, oversubscription[0])
+    cores = 0 if leaves_per_pod is None else uplinks(per_pod, oversubscription[1])
+    _bounded(hosts, planes * (hosts + leaves * spines + pods * spines * cores))
     if layout == "rail":
         if leaves_per_pod is not None and leaves_per_pod % g:
             allowed = f"a multiple of the {g} rails"
@@ -205,15 +223,8 @@ def clos(
             )
         host = np.arange(hosts, dtype=np.int64)
         leaf_of_host = (host // g // hosts_per_leaf) * g + host % g
-        leaves = math.ceil(hosts / (g * hosts_per_leaf)) * g
     else:
         leaf_of_host = np.arange(hosts, dtype=np.int64) // hosts_per_leaf
-        leaves = -(-hosts // hosts_per_leaf)
-    per_pod = leaves if leaves_per_pod is None else leaves_per_pod
-    _positive(leaves_per_pod=per_pod)
-    pods = -(-leaves // per_pod)
-    spines = uplinks(hosts_per_leaf, oversubscription[0])
-    cores = 0 if leaves_per_pod is None else uplinks(per_pod, oversubscription[1])
     shape = ClosShape(planes, leaves, pods, hosts_per_leaf, per_pod, spines, cores, layout == "rail")
     rate = ports.rate / planes
     leaf_rate = rate * hosts_per_leaf / (oversubscription[0] * spines)
@@ -282,6 +293,7 @@ def dragonfly(routers: int, hosts: int, globals_: int, ports: Ports) -> Fabric:
     shape = DragonflyShape(routers, hosts, globals_)
     groups, n_routers = shape.groups, shape.groups * routers
     n = n_routers * hosts
+    _bounded(n, n + groups * (routers * (routers - 1) + groups - 1) // 2)
     links = LinkBlocks(("host", "local", "global"))
     host = np.arange(n, dtype=np.int64)
     links.add(host, n + host // hosts, ports.rate, ports.latency, "host")
@@ -306,6 +318,7 @@ def torus(dims: Sequence[int], ports: Ports) -> Fabric:
     if len(dims) not in (2, 3) or min(dims) < 2:
         raise InputError("not a torus", key="dims", found=str(list(dims)), allowed="2 or 3 lengths, each 2 or more")
     n = math.prod(dims)
+    _bounded(n, n * len(dims))
     names = ("x", "y", "z")[: len(dims)]
     links = LinkBlocks(names)
     host = np.arange(n, dtype=np.int64)

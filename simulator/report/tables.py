@@ -147,7 +147,10 @@ def _summary_cells(results: Results, metric: str) -> list[str]:
 
 
 def _common_decimals(triples: Sequence[tuple[float, float, float]]) -> int | None:
-    """Return decimals for a whole column of estimates where one number serves all of them within one digit."""
+    """Return decimals for a whole column of estimates where one number serves all of them within one digit.
+
+    The larger one: means of counts would else be rounded to whole numbers beside one that never varies.
+    """
     wanted = [decimals_for((high - low) / 2, mean) for mean, low, high in triples if math.isfinite(mean)]
     return max(wanted) if wanted and max(wanted) - min(wanted) <= 1 else None
 

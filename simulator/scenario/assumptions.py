@@ -117,11 +117,6 @@ def _of_training(spec: VariantSpec) -> Iterator[Assumption]:
         if job.training is not None:
             yield from _unverified("models", job.training.model.name)
             yield from _unverified("efficiencies", job.training.efficiency.name)
-            fitted, gpu = job.training.efficiency.gpu, spec.cluster.node.gpu
-            if fitted is not None and not gpu.startswith(fitted):
-                why = f"its constants were fitted to {fitted}, and the machine has {gpu}"
-                key = f"workload.jobs.{job.name}.training.efficiency"
-                yield Assumption(key, job.training.efficiency.name, "scenario", why)
 
 
 def _of_synthetic(spec: VariantSpec) -> Iterator[Assumption]:

@@ -311,6 +311,11 @@ def _training(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Com
         problem = f"the node type does not say what its GPUs can do at {section.efficiency.precision}"
         yield Complaint(("cluster", "node"), problem, allowed="accelerator: {peak, memory, memory_bandwidth}")
         return
+    fitted = section.efficiency.gpu
+    if fitted is not None and not spec.cluster.node.gpu.startswith(fitted):
+        problem = f"these constants hold for {fitted}, the nodes have {spec.cluster.node.gpu}"
+        allowed = "those of a preset for that GPU, or a mapping of your own"
+        yield Complaint((*path, "efficiency"), problem, section.efficiency.name, allowed)
     if job.work is not None and section.steps is not None:
         yield Complaint((*path, "steps"), "the amount of work is given once", allowed="work or steps")
     usable = spec.cluster.nodes - spec.cluster.spares.count

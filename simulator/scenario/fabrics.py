@@ -82,8 +82,8 @@ def build_fabric(section: FabricSection, gpus: int, gpus_per_node: int) -> Fabri
 def _build(section: FabricSection, gpus: int, gpus_per_node: int) -> Fabric:
     inner = section.scale_up
     if inner is not None and inner.gpus % gpus_per_node and gpus_per_node % inner.gpus:
-        allowed = f"a divisor or a multiple of the {gpus_per_node} GPUs of a node"
-        raise InputError("a scale-up domain cuts nodes", key="scale_up.gpus", found=str(inner.gpus), allowed=allowed)
+        found, allowed = f"{inner.gpus} GPUs", f"a divisor or a multiple of the {gpus_per_node} GPUs of a node"
+        raise InputError("scale-up domains and nodes overlap", key="scale_up.gpus", found=found, allowed=allowed)
     scale_up = ScaleUp() if inner is None else ScaleUp(inner.gpus, inner.rate, inner.latency)
     ports = Ports(section.rate, section.latency, gpus_per_node, scale_up)
     fabric = _topology(section, gpus, ports)
@@ -95,11 +95,6 @@ def _build(section: FabricSection, gpus: int, gpus_per_node: int) -> Fabric:
 
 def _topology(section: FabricSection, gpus: int, ports: Ports) -> Fabric:
     given = {key: getattr(section, key) for key in section.model_fields_set | {"radix", "dims", "dimension", "path"}}
-    tiers = 1 if section.topology != "clos" or section.leaves_per_pod is None else 2
-    if section.topology == "clos" and any(ratio != 1.0 for ratio in section.oversubscription[tiers:]):
-        allowed = "one, for leaves; a second one needs leaves_per_pod"
-        found = f"{len(section.oversubscription)} ratios"
-        raise InputError("more oversubscriptions than tiers", key="oversubscription", found=found, allowed=allowed)
     match section.topology:
         case "clos":
             return topologies.clos(
@@ -158,7 +153,7 @@ def fabric_parts(cluster: ClusterSection) -> dict[str, int]:
 _parts = functools.lru_cache(maxsize=_MOST_BUILT)(part_counts)
 
 
-def load_fabric(name: str, gpus: int | None = None) -> tuple[Network, FabricSection]:
+def load_fabric(name: str, gpus: int | None = None, size_key: str = "gpus") -> tuple[Network, FabricSection]:
     """Return the network of a preset, of a fabric file, or of a scenario's cluster.
 
     Parameters
@@ -167,6 +162,8 @@ def load_fabric(name: str, gpus: int | None = None) -> tuple[Network, FabricSect
         A preset's name, or a YAML file: the keys of ``cluster.fabric``, or a whole scenario.
     gpus : int, optional
         Size of the machine where neither the file nor the topology gives one.
+    size_key : str
+        What the user knows ``gpus`` by, for errors.
 
     Raises
     ------
@@ -194,14 +191,9 @@ def load_fabric(name: str, gpus: int | None = None) -> tuple[Network, FabricSect
     size = section.gpus or gpus
     if size is None:
         if section.topology == "clos":
-            raise InputError(
-                "how large is the machine?", file=name, key="gpus", allowed="gpus: 1024 in a file, or --gpus or --ranks"
-            )
+            allowed = f"{size_key}=1024 (--{size_key} 1024), for example, or gpus: 1024 in a file of its own"
+            raise InputError("how large is the machine?", file=name, key=size_key, allowed=allowed)
         size = 1
-    if gpus is not None and section.gpus is None and section.topology not in ("clos", "graph"):
-        fixed = build_fabric(section, 1, section.gpus_per_node).hosts
-        if gpus > fixed:
-            raise InputError("the fabric is smaller", file=name, found=f"{gpus} GPUs", allowed=f"at most {fixed}")
     whole = math.ceil(size / section.gpus_per_node) * section.gpus_per_node
     size = whole if section.topology == "clos" else size
     fabric = build_fabric(section, size, section.gpus_per_node)

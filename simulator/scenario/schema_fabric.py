@@ -193,6 +193,13 @@ class FabricSection(Section):
         others = {key for keys in OF_TOPOLOGY.values() for group in keys for key in group} - {*needed, *optional}
         for key in sorted(others & self.model_fields_set):
             raise refusal(f"topology {self.topology} has no {key}", key, ", ".join((*needed, *optional)))
+        if (
+            self.leaves_per_pod is None
+            and "oversubscription" in self.model_fields_set
+            and len(self.oversubscription) > 1
+        ):
+            problem, allowed = "two levels are oversubscribed once, above the leaves", "one number, or leaves_per_pod"
+            raise refusal(problem, f"oversubscription {list(self.oversubscription)}", allowed)
         return self
 
     @classmethod

@@ -72,7 +72,7 @@ class EfficiencySection(Section):
     name: str = "inline"
     """Name for reports."""
     gpu: str | None = None
-    """GPU it was fitted to, the begin of the node type's gpu; another one makes it an assumption."""
+    """GPUs it holds for, as the model of the node type begins; absent: any."""
     precision: Literal["bf16", "fp8"] = "bf16"
     """Precision of the matrices, for the GPU's peak."""
     matmul: Annotated[float, Field(gt=0, le=1)]

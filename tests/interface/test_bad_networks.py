@@ -12,7 +12,7 @@ import pytest
 
 import simulator as sim
 from simulator.network.placed import collective_times
-from simulator.network.topologies import Ports, clos
+from simulator.network.topologies import Ports, clos, dragonfly, torus
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = ROOT / "scenarios" / "oversubscription_placement.yaml"
@@ -35,6 +35,10 @@ def command(*words: str) -> tuple[int, str]:
         (("--fabric", "rail_400g", "--ranks", "24", "--algorithm", "halving_doubling"), ("power of two", "24")),
         (("--fabric", "rail_400g", "--ranks", "16", "--sizes", "8-16G"), ("sizes", "8:16G")),
         (("--fabric", "rail_400g", "--ranks", "16", "--algorithm", "torus_multi_ring"), ("torus",)),
+        (("--fabric", "rail_400g"), ("how large", "--ranks 1024")),
+        (("--fabric", "rail_400g", "--ranks", "1000000000"), ("too large", "at most 1,048,576")),
+        (("--fabric", "torus_16x16x16", "--output", f"{SCENARIO}"), ("cannot write", "not a folder")),
+        (("--fabric", "torus_16x16x16", "--output", f"{SCENARIO}/x"), ("cannot write", "not a folder")),
     ],
 )
 def test_collective_command(words: tuple[str, ...], parts: tuple[str, ...]) -> None:
@@ -47,17 +51,43 @@ def test_collective_command(words: tuple[str, ...], parts: tuple[str, ...]) -> N
 
 
 @pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (("rail_400g",), ("how large", "--gpus 1024")),
+        (("rail_400g", "--gpus", "100000000"), ("too large", "at most 1,048,576")),
+        (("torus_16x16x16", "--gpus", "100"), ("--gpus", "a size of its own", "4096")),
+        ((f"{SCENARIO}", "--gpus", "64"), ("--gpus", "a size of its own")),
+        (("torus_16x16x16", "--output", f"{SCENARIO}"), ("cannot write", "not a folder")),
+        (("torus_16x16x16", "--output", f"{SCENARIO}/x"), ("cannot write", "not a folder")),
+    ],
+)
+def test_fabric_command(words: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    code, text = command("fabric", *words)
+    assert code == 2
+    assert text.startswith("error: ")
+    assert text.count("\n") == 1
+    for part in parts:
+        assert part in text
+
+
+@pytest.mark.parametrize("build", [lambda p: torus((5000, 5000), p), lambda p: dragonfly(100, 100, 100, p)])
+def test_fabrics_that_no_memory_holds_are_refused(build: Any) -> None:
+    with pytest.raises(sim.InputError, match="the fabric is too large"):
+        build(Ports(50e9))
+
+
+@pytest.mark.parametrize(
     ("changes", "parts"),
     [
         ({"cluster.fabric.rate": "0 Gbit/s"}, ("cluster.fabric.rate", "zero")),
         ({"cluster.fabric.topology": "fat_tree"}, ("fat_tree", "radix")),
         ({"cluster.fabric.routing.policy": "minimal"}, ("routing", "ecmp")),
         ({"cluster.fabric.planes": 0}, ("cluster.fabric.planes",)),
-        (
-            {"cluster.fabric.oversubscription": [1, 2], "cluster.fabric.leaves_per_pod": None},
-            ("more oversubscriptions",),
-        ),
-        ({"cluster.fabric.scale_up.gpus": 3}, ("cluster.fabric.scale_up.gpus", "divisor or a multiple of the 8")),
+        ({"cluster.fabric.leaves_per_pod": None}, ("two levels are oversubscribed once", "oversubscription [")),
+        ({"cluster.fabric.scale_up.gpus": 3}, ("cluster.fabric.scale_up.gpus", "divisor or a multiple of the 8 GPUs")),
+        ({"cluster.fabric.hosts_per_leaf": 9_999_999}, ("the fabric is too large",)),
+        ({f"{JOB}.efficiency": "a100_bf16_megatron"}, (f"{JOB}.efficiency", "hold for A100", "H100-SXM")),
+        ({f"{JOB}.interleave": 7}, (f"{JOB}.pp", "that divides 80 layers, or 82")),
         ({f"{JOB}.tp": 7}, (f"{JOB}.tp", "divisor")),
         ({f"{JOB}.global_batch": 33}, (f"{JOB}.global_batch", "multiple")),
         ({f"{JOB}.pp": 3}, ("GPUs of the job", "multiple")),
@@ -136,43 +166,3 @@ def test_ranks_that_nothing_joins_are_refused() -> None:
         collective_times(fabric, np.arange(16), "all_reduce", [1e6], "ring", up=up)
     with pytest.raises(sim.InputError, match="twice"):
         collective_times(fabric, [0, 1, 1], "all_reduce", [1e6], "ring")
-
-
-GRAPH_FILES = {
-    "list.json": (b"[1, 2]", "not a mapping with nodes and edges"),
-    "noise.csv": (b"\xff\xfe\x00source", "not a text in UTF-8"),
-    "tree.conf": (b"SwitchName=s0 Nodes=n[0-3\n", "not a host list"),
-}
-
-
-@pytest.mark.parametrize("name", GRAPH_FILES)
-def test_graph_files(tmp_path: Path, name: str) -> None:
-    content, problem = GRAPH_FILES[name]
-    (tmp_path / name).write_bytes(content)
-    path = tmp_path / "fabric.yaml"
-    path.write_text(f"topology: graph\nrate: 400 Gbit/s\ngpus_per_node: 1\npath: {name}\n", encoding="utf-8")
-    code, text = command("fabric", str(path))
-    assert code == 2
-    assert problem in text
-
-
-@pytest.mark.parametrize("inside", ["", "/x"])
-def test_a_file_in_the_way_of_the_output_is_one_error(tmp_path: Path, inside: str) -> None:
-    taken = tmp_path / "taken"
-    taken.write_text("mine", encoding="utf-8")
-    for words in (("fabric", "rail_400g", "--gpus", "64"), ("collective", "--fabric", "rail_400g", "--ranks", "8")):
-        code, text = command(*words, "-o", f"{taken}{inside}")
-        assert code == 2
-        assert "the output is not a folder" in text
-    assert taken.read_text(encoding="utf-8") == "mine"
-
-
-def test_absurd_numbers_of_gpus_and_logs_of_others_are_refused(tmp_path: Path) -> None:
-    assert command("collective", "--fabric", "rail_400g", "--ranks", "1000000000")[0] == 2
-    assert command("fabric", "rail_400g", "--gpus", "100000000")[0] == 2
-    log = tmp_path / "log.txt"
-    ranks = "".join(f"#  Rank {rank} Group  0 Pid  1 on host\n" for rank in range(16))
-    log.write_text(f"{ranks}1048576 262144 float sum -1 100.0 10.0 18.0 0\n", encoding="utf-8")
-    code, text = command("collective", "--fabric", "rail_400g", "--ranks", "8", "--measured", str(log))
-    assert code == 2
-    assert "the log is of another number of ranks; found 16; allowed: 8" in text

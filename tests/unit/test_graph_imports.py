@@ -68,6 +68,15 @@ def test_slurm_topology(tmp_path: Path) -> None:
         ("t.conf", "SwitchName=s Switches=x Nodes=a,b\n", ("no such switch", "'x'")),
         ("t.conf", "Nodes=a,b\n", ("without SwitchName",)),
         ("a.json", "{", ("not a node-link graph",)),
+        ("a.json", "[1, 2]", ("not a node-link graph",)),
+        ("a.json", '"links"', ("not a node-link graph",)),
+        ("a.json", '{"nodes": 3, "links": []}', ("not a node-link graph",)),
+        ("t.conf", "SwitchName=s0 Nodes=n[0-3\n", ("line 1", "not a host list", "n[0-3")),
+        ("t.conf", "SwitchName=s0 Nodes=n0-3]\n", ("not a host list",)),
+        ("t.conf", "SwitchName=s0 Nodes=n[3-0]\n", ("not a host list",)),
+        ("t.conf", "SwitchName=s0 Nodes=n[0-]\n", ("not a host list",)),
+        ("t.conf", "SwitchName=s0 Nodes=n[0-3][4-5]\n", ("not a host list",)),
+        ("t.conf", "SwitchName=s0 Nodes=n[0-9999999999]\n", ("not a host list",)),
         ("a.txt", "", ("unknown kind",)),
     ],
 )
@@ -79,6 +88,23 @@ def test_wrong_files_are_told_with_their_place(tmp_path: Path, name: str, text: 
     shown = str(caught.value).replace(f"{path}:1:", f"{path}: line 1:")
     for part in (name, *parts):
         assert part in shown
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "t.conf"])
+def test_a_file_that_is_no_text_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes("source,target,capacity\nh\xe9,s,1\n".encode("latin-1"))
+    with pytest.raises(sim.InputError, match=f"{name}: not a text in UTF-8"):
+        read_graph(tmp_path / name, PORTS)
+
+
+def test_a_graph_of_networkx_has_its_collectives() -> None:
+    fabric = sim.network.from_networkx(star(), sim.network.Ports(rate=50e9))
+    table = sim.collective(fabric, "all_gather", sizes=[2.0**30], algorithm="ring")
+    # Two of the four ranks send to the next one through an uplink of half the rate, 1 us long.
+    assert table["time_s"][0] == pytest.approx(3e-6 + 0.75 * 2.0**30 / 25e9, rel=1e-9)
+    assert table.attrs["hosts"] == 4
+    with pytest.raises(sim.InputError, match="at most 4"):
+        sim.collective(fabric, ranks=5)
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

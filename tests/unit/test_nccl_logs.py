@@ -45,6 +45,17 @@ def test_our_lines_are_read_back(tmp_path: Path) -> None:
     assert read_nccl_log(tmp_path / "log.txt")["time_s"].tolist() == pytest.approx([28.5e-6, 0.5])
 
 
+def test_a_log_of_another_number_of_ranks_is_refused(tmp_path: Path) -> None:
+    devices = "".join(f"#  Rank {rank:2d} Group  0 Pid {rank + 10} on host device {rank}\n" for rank in range(8))
+    (tmp_path / "log.txt").write_text(devices + LOG, encoding="utf-8")
+    assert read_nccl_log(tmp_path / "log.txt").attrs["ranks"] == 8
+    words = ["collective", "--fabric", "rail_400g", "--measured", str(tmp_path / "log.txt"), "--ranks"]
+    assert CliRunner().invoke(app, [*words, "8"]).exit_code == 0
+    done = CliRunner().invoke(app, [*words, "16"])
+    assert done.exit_code == 2
+    assert "found 16 ranks; allowed: --ranks 8, as measured" in done.stderr
+
+
 def test_the_command_compares_with_a_log_and_draws(tmp_path: Path) -> None:
     (tmp_path / "log.txt").write_text(LOG, encoding="utf-8")
     words = ["collective", "--fabric", "rail_400g", "--ranks", "8", "--measured", str(tmp_path / "log.txt")]

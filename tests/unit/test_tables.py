@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -264,3 +265,13 @@ def test_names_that_look_like_missing_values_stay_names(tmp_path: Path) -> None:
     results = read_results(write_results(tmp_path, variants=["nan", "None", "1"], replications=3))
     assert [row[1] for row in differences_table(results, ["ettr"]).rows] == ["None", "1"]
     assert json.loads((tmp_path / "manifest.json").read_text())["variants"] == results.variants
+
+
+def test_means_of_counts_keep_decimals_beside_a_count_that_never_varies(tmp_path: Path) -> None:
+    folder = write_results(tmp_path / "study", VARIANTS[:3], 3)
+    summary = pd.read_csv(folder / "summary.csv")
+    mine = summary["metric"] == "interruptions"
+    summary.loc[mine, ["mean", "ci_low", "ci_high"]] = [[1.0, 1.0, 1.0], [1 / 3, -1.1, 1.77], [4.3, -1.9, 10.5]]
+    summary.to_csv(folder / "summary.csv", index=False)
+    (row,) = summary_table(read_results(folder), ["interruptions"]).rows
+    assert row == ("Interruptions", "1.0 ± 0.0", "0.3 ± 1.4", "4.3 ± 6.2")

@@ -128,7 +128,7 @@ def links_plot(results: Results) -> Plot | Missing:
         step = max(1, len(groups) // 12)
         panels[-1].set_xticks(range(0, len(groups), step), [str(groups[k]) for k in range(0, len(groups), step)])
         panels[-1].set_xlabel("Pod of the lower end of the links (-1: none)")
-        figure.colorbar(image, ax=panels, label="Busiest link (%)", fraction=0.04)
+        figure.colorbar(image, ax=panels, label="Load (%)", fraction=0.04)
         footnote(figure, "Mean load in time of the busiest link, share of its capacity; one replication.")
     words = "; ".join(
         f"{plain(v)}: {t.replace('_', ' ')} {100 * float(rows['load_max'].max()):.0f} %"
