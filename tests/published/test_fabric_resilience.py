@@ -13,7 +13,7 @@ import pytest
 
 import simulator as sim
 from simulator.network import sharing
-from simulator.scenario.assembly import training_step
+from simulator.scenario.profiles import training_step
 from simulator.scenario.fabrics import network_of
 
 FILE = Path(__file__).resolve().parents[2] / "scenarios" / "fabric_resilience.yaml"

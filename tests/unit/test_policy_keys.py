@@ -30,7 +30,10 @@ def loaded(tmp_path: Path, more: str) -> Any:
 
 def test_numbers_by_name_become_sorted_pairs(tmp_path: Path) -> None:
     keys = "{policy: quota, quotas: {grace: 8, ada: 16}, grace: 2 min, backfill: none}"
-    world = loaded(tmp_path, f"scheduling: {keys}\n")
+    other = "workload: {jobs: [{name: train, nodes: 2, work: 10 min, user: ada}, {name: more, nodes: 1, user: grace}]}"
+    path = tmp_path / "keys.yaml"
+    path.write_text("\n".join((*SCENARIO.splitlines()[:-1], other, f"scheduling: {keys}\n")), encoding="utf-8")
+    world = assemble(sim.load(path), "base", 1, 0)
     assert world.scheduling == Quota(backfill="none", grace=120.0, quotas=(("ada", 16.0), ("grace", 8.0)))
     assert world.health is None
 
