@@ -13,8 +13,8 @@ import pytest
 
 import simulator as sim
 from simulator.network import sharing
-from simulator.scenario.profiles import training_step
 from simulator.scenario.fabrics import network_of
+from simulator.scenario.profiles import training_step
 
 FILE = Path(__file__).resolve().parents[2] / "scenarios" / "fabric_resilience.yaml"
 CONVERGENCE_S = 10.0
