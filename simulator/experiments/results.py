@@ -132,9 +132,9 @@ class RunResult:
     @cached_property
     def sacct(self) -> pd.DataFrame:
         """Jobs in the columns of Slurm's sacct, as text."""
-        from simulator.experiments.sacct import sacct_table
+        from simulator.experiments.sacct import sacct_table, simulated_s
 
-        return sacct_table(self.jobs)
+        return sacct_table(self.jobs, simulated_s(self.ledger, self.series))
 
     def save(self, output: str | Path, scenario: Scenario) -> Path:
         """Write manifest, scenario, metrics and tables into a folder, visible only as a whole.
@@ -308,6 +308,18 @@ class Study:
     def spans(self) -> pd.DataFrame:
         """Who had which node when; only of small machines."""
         return self._parquet("spans")
+
+    def sacct(self, variant: str | None = None) -> pd.DataFrame:
+        """Return the jobs of a variant, by default the first, in the columns of Slurm's sacct, as text; replication 0.
+
+        Raises
+        ------
+        InputError
+            There is no such variant.
+        """
+        from simulator.experiments.sacct import read_sacct
+
+        return read_sacct(self.folder, variant)
 
     def _csv(self, name: str) -> pd.DataFrame:
         """Read a CSV exactly: text stays text ("nan" may be a variant), an empty number is missing."""

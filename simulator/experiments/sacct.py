@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+
+from simulator.errors import InputError
 
 EPOCH = pd.Timestamp("2000-01-03T00:00:00")
 """Time 0 of a simulation as a date: a Monday, as drawn workloads begin on one."""
@@ -17,13 +23,15 @@ _STATES = {
 }
 
 
-def sacct_table(jobs: pd.DataFrame) -> pd.DataFrame:
+def sacct_table(jobs: pd.DataFrame, until_s: float) -> pd.DataFrame:
     """Return jobs with the names and formats of sacct, one row for each, as text.
 
     Parameters
     ----------
     jobs : DataFrame
         The table ``jobs`` of one variant and replication.
+    until_s : float
+        End of the simulated time, up to which a job that still runs has run.
 
     Returns
     -------
@@ -31,22 +39,24 @@ def sacct_table(jobs: pd.DataFrame) -> pd.DataFrame:
         JobID (numbers from 1), JobName, User, Account, Partition, Submit, Start, End, Elapsed, Timelimit, NNodes,
         ReqTRES, AllocTRES, State, ExitCode, Restarts, Reason. Times are rounded to seconds. Elapsed is end minus first
         start, waits between attempts included; a job that never ran has allocated nothing, and one that was rejected
-        is CANCELLED, with the reason.
+        is CANCELLED, with the reason. Names lose what the format cannot carry: a bar becomes a slash, a line break a
+        space.
     """
     start_s, end_s = jobs["start_s"].to_numpy(dtype=float), jobs["end_s"].to_numpy(dtype=float)
     ran = ~np.isnan(start_s)
+    last_s = np.where(np.isnan(end_s), until_s, end_s)
     gres = [f"gres/gpu={gpus},node={nodes}" for gpus, nodes in zip(jobs["gpus"], jobs["nodes"], strict=True)]
     return pd.DataFrame(
         {
             "JobID": [str(number) for number in range(1, len(jobs) + 1)],
-            "JobName": jobs["job"].astype(str).to_numpy(),
-            "User": jobs["user"].astype(str).to_numpy(),
-            "Account": jobs["account"].astype(str).to_numpy(),
-            "Partition": jobs["partition"].astype(str).to_numpy(),
+            "JobName": _words(jobs["job"]),
+            "User": _words(jobs["user"]),
+            "Account": _words(jobs["account"]),
+            "Partition": _words(jobs["partition"]),
             "Submit": _dates(jobs["submit_s"].to_numpy(dtype=float)),
             "Start": _dates(start_s),
             "End": _dates(end_s),
-            "Elapsed": _spans(np.round(end_s) - np.round(start_s), "00:00:00"),
+            "Elapsed": _spans(np.round(last_s) - np.round(start_s), "00:00:00"),
             "Timelimit": _spans(jobs["requested_s"].to_numpy(dtype=float), "UNLIMITED"),
             "NNodes": jobs["nodes"].to_numpy(),
             "ReqTRES": gres,
@@ -54,9 +64,50 @@ def sacct_table(jobs: pd.DataFrame) -> pd.DataFrame:
             "State": [_STATES[state] for state in jobs["state"]],
             "ExitCode": np.where(jobs["state"] == "failed", "1:0", "0:0"),
             "Restarts": (jobs["requeues"] + jobs["preemptions"]).to_numpy(),
-            "Reason": jobs["reason"].astype(str).str.replace("|", "/", regex=False).to_numpy(),
+            "Reason": _words(jobs["reason"]),
         }
     )
+
+
+def sacct_text(table: pd.DataFrame) -> str:
+    """Return the table as ``sacct --parsable2`` prints one: bars between columns, and no quotes around anything."""
+    return str(table.to_csv(sep="|", index=False, lineterminator="\n", quoting=csv.QUOTE_NONE))
+
+
+def read_sacct(folder: Path, variant: str | None = None) -> pd.DataFrame:
+    """Return the jobs of a results folder as `sacct_table` does: of a variant, by default the first; replication 0.
+
+    Raises
+    ------
+    InputError
+        It is no results folder, one of its files is damaged, or there is no such variant.
+    """
+    import pyarrow as pa
+
+    allowed = "a results folder of run or compare"
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        variants = list(manifest["variants"] if "variants" in manifest else [manifest["variant"]])
+        tables = [pd.read_parquet(folder / f"{name}.parquet") for name in ("jobs", "ledger", "series")]
+    except FileNotFoundError:
+        raise InputError("no results folder", found=str(folder), allowed=allowed) from None
+    except (ValueError, KeyError, TypeError, OSError, pa.ArrowException):
+        raise InputError("damaged results folder", found=str(folder), allowed=allowed) from None
+    chosen = variants[0] if variant is None else variant
+    if chosen not in variants:
+        raise InputError("unknown variant", found=repr(chosen), allowed=", ".join(variants))
+    jobs, ledger, series = (t[(t["variant"] == chosen) & (t["replication"] == t["replication"].min())] for t in tables)
+    return sacct_table(jobs, simulated_s(ledger, series))
+
+
+def simulated_s(ledger: pd.DataFrame, series: pd.DataFrame) -> float:
+    """Return how long one world was simulated: GPU-seconds of its ledger divided by the GPUs of its machine."""
+    gpus = series.loc[series["time_s"] == series["time_s"].min(), "gpus"].sum()
+    return float(ledger["gpu_s"].sum() / gpus)
+
+
+def _words(column: pd.Series) -> list[str]:
+    return [" ".join(str(text).replace("|", "/").split()) for text in column]
 
 
 def _dates(seconds: np.ndarray) -> list[str]:

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
+import simulator as sim
+from simulator.errors import InputError
+from simulator.experiments.sacct import read_sacct, sacct_table, sacct_text
 from simulator.workload.traces import read_trace
 
 SCENARIO = """
@@ -52,9 +56,66 @@ def test_sacct_reads_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(back[column].to_numpy(float), np.round(jobs.loc[ended, column].to_numpy()))
     assert back["gpus"].tolist() == jobs.loc[ended, "gpus"].tolist()
     assert back["account"].tolist()[0] == "nlp"
+    # It starts at 4 h and still runs at the horizon of 10 h.
+    assert named["long"]["Elapsed"] == "06:00:00"
+    assert table.set_index("job").loc[named["long"]["JobID"], "run_s"] == 6 * 3600.0
+
+
+TRACED = """
+name: traced
+cluster: {nodes: 2, node: {gpus: 8}}
+workload: {trace: {format: table, path: jobs.csv}}
+variants: {fifo: {}, easy: {scheduling.policy: easy}}
+"""
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("traced")
+    count = 4
+    pd.DataFrame({
+        "job": ["first", "second", "huge", "last"], "user": ["a|b", 'say "hi"', "two\nlines", "ann"],
+        "submit_s": [0.0, 5.0, 6.0, 7.0], "run_s": [100.0] * count, "requested_s": [200.0] * count,
+        "gpus": [8, 8, 800, 8], "nodes": [1, 1, 100, 1], "state": ["completed"] * count,
+        "start_s": [np.nan] * count, "end_s": [np.nan] * count,
+    }).to_csv(folder / "jobs.csv", index=False)  # fmt: skip
+    (folder / "traced.yaml").write_text(TRACED, encoding="utf-8")
+    sim.compare(sim.load(folder / "traced.yaml"), workers=1, output=folder / "out")
+    return folder / "out"
+
+
+def test_names_that_the_format_cannot_carry_read_back(traced: Path, tmp_path: Path) -> None:
+    (tmp_path / "sacct.txt").write_text(sacct_text(read_sacct(traced)), encoding="utf-8")
+    table, _ = read_trace("slurm", str(tmp_path / "sacct.txt"))
+    assert len(table) == 4
+    assert table["user"].tolist() == ["a/b", 'say "hi"', "two lines", "ann"]
+
+
+def test_a_rejected_job_is_cancelled_with_the_reason(traced: Path) -> None:
+    huge = sim.Study(traced).sacct().set_index("JobName").loc["huge"]
+    assert (huge["State"], huge["Start"], huge["AllocTRES"]) == ("CANCELLED", "Unknown", "")
+    assert "100 nodes" in huge["Reason"]
+
+
+def test_every_variant_has_its_own_jobs(traced: Path) -> None:
+    study = sim.Study(traced)
+    assert study.sacct().equals(study.sacct("fifo"))
+    assert len(study.sacct("easy")) == 4
+    with pytest.raises(InputError, match="unknown variant; found 'sjf'; allowed: fifo, easy"):
+        study.sacct("sjf")
+
+
+def test_no_jobs_are_a_header(traced: Path) -> None:
+    none = pd.read_parquet(traced / "jobs.parquet").head(0)
+    assert sacct_text(sacct_table(none, 0.0)).count("\n") == 1
 
 
 def test_wrong_folders_and_variants_are_one_error(tmp_path: Path) -> None:
     done = command("sacct", str(tmp_path))
     assert done.returncode == 2
     assert "no results folder" in done.stderr
+    (tmp_path / "manifest.json").write_text('{"variants": ["a"]}', encoding="utf-8")
+    (tmp_path / "jobs.parquet").write_bytes(b"PAR1")
+    done = command("sacct", str(tmp_path))
+    assert done.returncode == 2
+    assert "damaged results folder" in done.stderr
