@@ -121,7 +121,7 @@ def _tables(variants: Sequence[str], worlds: list[pd.DataFrame], generator: np.r
                 rows["steps"].append(
                     where | {"job": "pretrain", "part": part, "nominal_s": seconds, "mean_s": seconds * slow}
                 )
-            rows["classes"] += [where | _size_class(place, size) for size in ("1 GPU", "2 to 8 GPUs")]
+            rows["classes"] += [where | _size_class(place, size) for size in ("1 GPU", "2 to 7 GPUs")]
             rows["accounts"] += [where | _account(account) for account in ("team-a", "team-b")]
             runs.append(where | _metrics(shares, world, place))
             if replication == 0:

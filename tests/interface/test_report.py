@@ -17,17 +17,20 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_results import VARIANTS, write_results
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic_results import GPUS_PER_NODE, NODES, VARIANTS, write_results
 
 from simulator.accounting.columns import BUCKETS, METRICS, TABLES
 from simulator.errors import InputError
 from simulator.report import plot_metric, read_results, terminal_report, write_report
-from simulator.report.plots.common import legible_end, parts_up_to
+from simulator.report.plots.common import DURATIONS, legible_end, log_axis, parts_up_to
 from simulator.report.plots.incidents import stage_means
 from simulator.report.plots.ledger import _zoom
 from simulator.report.plots.pareto import class_counts, poisson_interval
+from simulator.report.plots.queues import _load, placed_in_rows
 from simulator.report.plots.states import exceedance
-from simulator.report.style import _VARIANT_COLOURS, BUCKET_LOOK, variant_looks
+from simulator.report.style import _VARIANT_COLOURS, BUCKET_LOOK, PaperFigure, variant_looks
 from simulator.report.tables import ledger_shares, study_answer
 
 FIGURES = (
@@ -46,6 +49,7 @@ FIGURES = (
     "states",
     "steps",
     "slowdown",
+    "slowdowns",
     "waits",
 )
 
@@ -366,6 +370,60 @@ def test_poisson_interval_holds_its_confidence() -> None:
 def test_exceedance_is_the_share_of_time_above_a_level() -> None:
     table = pd.DataFrame({"level": [0, 1, 3], "time_s": [50.0, 30.0, 20.0]})
     assert exceedance(table).to_list() == pytest.approx([0.5, 0.2, 0.2, 0.0])
+
+
+def test_jobs_that_share_a_node_never_cover_each_other() -> None:
+    spans = pd.DataFrame(
+        [(0, "a", 1, 0.0, 1.0), (0, "b", 3, 0.0, 9.0), (0, "c", 4, 1.0, 9.0), (1, "d", 4, 0.0, 5.0)],
+        columns=["node", "job", "gpus", "start_s", "end_s"],
+    )
+    bars = list(placed_in_rows(spans, 8))
+    # c takes the GPU that a left and three behind b; its GPUs do not lie together, so it has two bars.
+    assert [(node, job, (gpus.start, gpus.stop)) for node, job, gpus, _, _ in bars] == [
+        (0, "a", (0, 1)),
+        (0, "b", (1, 4)),
+        (0, "c", (0, 1)),
+        (0, "c", (4, 7)),
+        (1, "d", (0, 4)),
+    ]
+
+
+@given(
+    jobs=st.lists(st.tuples(st.integers(1, 8), st.integers(0, 20), st.integers(1, 9)), min_size=1, max_size=25),
+)
+@settings(max_examples=100, deadline=None)
+def test_bars_of_a_node_hold_every_gpu_second_once(jobs: list[tuple[int, int, int]]) -> None:
+    used, rows = np.zeros(30, dtype=int), []
+    for number, (gpus, start, length) in enumerate(sorted(jobs, key=lambda job: job[1])):
+        if (used[start : start + length] + gpus <= 8).all():
+            used[start : start + length] += gpus
+            rows.append((0, f"j{number}", gpus, float(start), float(start + length)))
+    drawn = np.zeros((8, 30), dtype=int)
+    spans = pd.DataFrame(rows, columns=["node", "job", "gpus", "start_s", "end_s"])
+    for _, _, gpus, start_s, end_s in placed_in_rows(spans, 8):
+        drawn[gpus.start : gpus.stop, int(start_s) : int(end_s)] += 1
+    assert drawn.max() <= 1
+    assert (drawn.sum(axis=0) == used).all()
+
+
+@pytest.mark.parametrize(("least", "greatest"), [(1.0, 1.0), (59.0, 61.0), (1740.0, 36000.0), (1.0, 8.6e5), (3e7, 4e7)])
+def test_axes_of_durations_have_a_few_labels_around_what_they_show(least: float, greatest: float) -> None:
+    axes = PaperFigure(2.0).subplots()
+    log_axis(axes, "y", least, greatest, DURATIONS)
+    ticks, labels = axes.get_yticks(), [label.get_text() for label in axes.get_yticklabels()]
+    assert ticks[0] <= least <= greatest <= ticks[-1]
+    assert 2 <= len(ticks) <= 9
+    assert all(re.fullmatch(r"\d+ (s|min|h|days?)", label) for label in labels)
+    assert len(axes.get_yticks(minor=True)) == 0
+
+
+def test_load_is_all_gpus_of_the_machine(folder: Path) -> None:
+    results = read_results(folder)
+    queue = results.table("queue", ["time_s", "waiting_gpus", "free_gpus", "partly_free_gpus"])
+    load = _load(queue, results.table("series", ["time_s", "state", "gpus"]), VARIANTS[0])
+    parts = load.drop(columns="wanted")
+    assert (parts.sum(axis=1) == NODES * GPUS_PER_NODE).all()
+    assert (parts >= 0).all(axis=None)
 
 
 def test_pareto_counts_every_incident_and_every_published_class(folder: Path) -> None:

@@ -9,7 +9,7 @@ from simulator.report.plots.metrics import StudyTables, answer_plot, overview_pl
 from simulator.report.plots.network import links_plot, slowdown_plot, steps_plot
 from simulator.report.plots.pareto import pareto_plot
 from simulator.report.plots.published import published_plot
-from simulator.report.plots.queues import accounts_plot, gantt_plot, queue_plot, waits_plot
+from simulator.report.plots.queues import accounts_plot, gantt_plot, queue_plot, slowdowns_plot, waits_plot
 from simulator.report.plots.states import occupancy_plot, states_plot
 from simulator.report.results import Results
 
@@ -25,6 +25,7 @@ _PLOTS = (
     slowdown_plot,
     links_plot,
     waits_plot,
+    slowdowns_plot,
     queue_plot,
     accounts_plot,
     gantt_plot,

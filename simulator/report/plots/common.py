@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
-from simulator.report.numbers import wrapped
+from simulator.report.numbers import compact, wrapped
 from simulator.report.style import Look, PaperFigure, edge_of
 
 ROW_INCHES = 0.30
@@ -17,6 +18,25 @@ ROW_INCHES = 0.30
 
 CUT_NOTE = " Bars with an arrow are cut off."
 _FAR = 3.0
+_MOST_SAMPLES = 250
+_FEWEST_TICKS = 4
+
+Ticks = tuple[tuple[float, str], ...]
+"""Values with what is written at them, rising."""
+
+DURATIONS: Ticks = (
+    *((float(n), f"{n} s") for n in (1, 2, 5, 10, 20, 30)),
+    *((60.0 * n, f"{n} min") for n in (1, 2, 5, 10, 20, 30)),
+    *((3600.0 * n, f"{n} h") for n in (1, 2, 4, 8, 12)),
+    *((86400.0 * n, f"{n} day" + "s" * (n > 1)) for n in (1, 2, 4, 10, 20, 50, 100, 200, 500, 1000, 10_000, 100_000)),
+)
+"""Seconds as people write them, for axes on a log scale."""
+
+_WHOLE_DURATIONS: Ticks = tuple((v, t) for v, t in DURATIONS if t.split()[0] in ("1", "10", "100", "1000"))
+
+_DECADES: Ticks = tuple((10.0**k, compact(10.0**k)) for k in range(-3, 13))
+NUMBERS: Ticks = tuple((n * 10.0**k, compact(n * 10.0**k)) for k in range(-3, 13) for n in (1, 2, 5))
+"""Numbers, for axes on a log scale."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +75,47 @@ class Missing:
 def count_of(number: int, noun: str) -> str:
     """Return "1 replication", "30 replications"."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def log_axis(axes: Axes, axis: str, least: float, greatest: float, ticks: Ticks) -> None:
+    """Make an axis logarithmic from a tick below ``least`` to one above ``greatest``, with few ticks, all labelled.
+
+    Parameters
+    ----------
+    axes : Axes
+    axis : {"x", "y"}
+    least, greatest : float
+        What is shown, above 0.
+    ticks : Ticks
+        `DURATIONS` or `NUMBERS`.
+    """
+    for chosen in (_WHOLE_DURATIONS if ticks is DURATIONS else _DECADES, ticks):
+        low = max((value for value, _ in chosen if value <= least), default=chosen[0][0])
+        high = min((value for value, _ in chosen if value >= greatest and value > low), default=chosen[-1][0])
+        shown = [(value, text) for value, text in chosen if low <= value <= high]
+        if len(shown) >= _FEWEST_TICKS:
+            break
+    where = axes.xaxis if axis == "x" else axes.yaxis
+    (axes.set_xscale if axis == "x" else axes.set_yscale)("log")
+    (axes.set_xlim if axis == "x" else axes.set_ylim)(low / 1.12, high * 1.12)
+    where.set_ticks([value for value, _ in shown], [text for _, text in shown])
+    where.set_minor_locator(NullLocator())
+
+
+def time_unit(until_s: float) -> tuple[str, float]:
+    """Return the unit of an axis of time that ends there, and its seconds."""
+    return ("days", 86400.0) if until_s > 3 * 86400 else ("h", 3600.0)
+
+
+def thinned(wide: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Average runs of samples so that at most 250 remain; the first instant of a run stands for it."""
+    size = -(-len(wide) // _MOST_SAMPLES)
+    if size == 1:
+        return wide, 1
+    groups = np.arange(len(wide)) // size
+    means = wide.groupby(groups).mean()
+    means.index = wide.index[::size]
+    return means, size
 
 
 def name_rows(axes: Axes, names: Sequence[str], width: int = 18, lines: int = 2) -> None:

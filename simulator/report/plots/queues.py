@@ -1,17 +1,42 @@
-"""The queue and its users: waits by size, load over time, accounts, and who held which node when."""
+"""The queue and its users: waits and slowdowns by size, load over time, accounts, and who held which node when."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
-from simulator.report.numbers import compact, number, plain, wrapped
-from simulator.report.plots.common import Missing, Plot, count_of
+from simulator.accounting.groups import class_names
+from simulator.report.numbers import duration, number, percent, plain, shortened, wrapped
+from simulator.report.plots.common import (
+    DURATIONS,
+    NUMBERS,
+    Missing,
+    Plot,
+    Ticks,
+    count_of,
+    log_axis,
+    thinned,
+    time_unit,
+)
 from simulator.report.results import Results
-from simulator.report.style import FAINT, PaperFigure, clean_value_axis, footnote, paper, variant_looks
+from simulator.report.style import (
+    ACCENT,
+    BUCKET_LOOK,
+    Look,
+    PaperFigure,
+    clean_value_axis,
+    edge_of,
+    footnote,
+    paper,
+    variant_looks,
+)
 
 _FEWEST_JOBS = 10
 _MOST_PANELS = 6
@@ -19,9 +44,110 @@ _MOST_ACCOUNTS = 12
 _MOST_NODES = 64
 _MOST_SPANS = 600
 _LEAST_WAIT_S = 1.0
+_SIZES_ABREAST = 5
 _OUT = "out of service"
-_LOG_TICKS = FuncFormatter(lambda value, _: compact(value))
+_NOT_IN_USE = ("spare", "testing", "draining", "down")
 _SPAN_COLOURS = ("#1F5A7A", "#DE8A33", "#8CBF98", "#8E2B56", "#A9D3EA", "#F2D16B", "#6B5B95", "#C77D6F", "#4C8C7B")
+
+_LOAD_LOOK: dict[str, Look] = {
+    "in use": BUCKET_LOOK["productive"],
+    "free, on nodes partly in use": Look("#DE8A33", "////"),
+    "free, whole nodes": BUCKET_LOOK["idle"],
+    "out of service, draining or spare": BUCKET_LOOK["down"],
+}
+"""Look of what the GPUs of a machine are to its queue, from the bottom up."""
+
+
+def waits_plot(results: Results) -> Plot | Missing:
+    """Return mean and 95th percentile of the wait by size of job, one line for each variant."""
+    name, heading = "waits", "Who waits: time to the first start by size of job"
+    table = _classes(results, ("wait_mean_s", "wait_p95_s"))
+    if table.empty:
+        return Missing(name, heading, f"no size class has {_FEWEST_JOBS} jobs")
+    figure = _by_size(results, table, _LEAST_WAIT_S, DURATIONS, "Wait", "waits below a second are drawn at one second")
+    words = _means_in_words(results, table, duration)
+    return Plot(
+        name,
+        heading,
+        "Time from submission to the first start by GPUs of the job, on a log scale; mean of "
+        f"{count_of(results.replications, 'replication')}. Below the sizes: jobs of that size in one replication.",
+        f"Lines of the mean and the 95th percentile of waits by size class. Means: {words}.",
+        figure,
+    )
+
+
+def slowdowns_plot(results: Results) -> Plot | Missing:
+    """Return mean and 95th percentile of the bounded slowdown by size of job, one line for each variant."""
+    name, heading = "slowdowns", "What waiting costs: bounded slowdown by size of job"
+    table = _classes(results, ("slowdown_mean", "slowdown_p95"))
+    if table.empty:
+        return Missing(name, heading, f"no size class has {_FEWEST_JOBS} jobs of which one finished")
+    figure = _by_size(results, table, 1.0, NUMBERS, "Bounded slowdown", "1: no wait")
+    words = _means_in_words(results, table, lambda value: number(value, 3))
+    return Plot(
+        name,
+        heading,
+        "Bounded slowdown of finished jobs, (wait + run) / max(run, 10 s) and at least 1, by GPUs of the job, on a log "
+        f"scale; mean of {count_of(results.replications, 'replication')}.",
+        f"Lines of the mean and the 95th percentile of bounded slowdowns by size class. Means: {words}.",
+        figure,
+    )
+
+
+def _classes(results: Results, keys: tuple[str, str]) -> pd.DataFrame:
+    """Return means over replications of two columns, ``mean`` and ``high``, and of jobs, by variant and size class.
+
+    Empty where there are too few jobs to speak of. Size classes are in their order.
+    """
+    table = results.table("classes", ["size_class", "jobs", *keys])
+    table = table.dropna(subset=list(keys))
+    if table.empty or table["jobs"].max() < _FEWEST_JOBS:
+        return table.head(0)
+    sizes = [name for name in class_names() if name in set(table["size_class"])]
+    table = table.assign(size_class=pd.Categorical(table["size_class"], sizes))
+    means = table.groupby(["variant", "size_class"], observed=True)[["jobs", *keys]].mean()
+    return means.rename(columns=dict(zip(keys, ("mean", "high"), strict=True))).reset_index()
+
+
+def _by_size(results: Results, table: pd.DataFrame, least: float, ticks: Ticks, label: str, note: str) -> PaperFigure:
+    """Draw mean and 95th percentile against size, beside each other, or below where there are many sizes."""
+    sizes = list(table["size_class"].cat.categories)
+    variants = [variant for variant in results.variants if variant in set(table["variant"])]
+    looks = variant_looks(results.variants)
+    shape = (1, 2) if len(sizes) <= _SIZES_ABREAST else (2, 1)
+    jobs = table.groupby("size_class", observed=True)["jobs"].mean()
+    names = [f"{_short(size)}\n{jobs[size]:,.0f}" for size in sizes]
+    with paper():
+        figure = PaperFigure((3.2 if shape == (1, 2) else 5.0) + 0.18 * (-(-len(variants) // 4) - 1))
+        panels = figure.subplots(*shape, sharey=True, sharex=True).flat
+        for axes, key, title in zip(panels, ("mean", "high"), ("Mean", "95th percentile"), strict=True):
+            for variant in variants:
+                mine = table[table["variant"] == variant].set_index("size_class")[key].reindex(sizes)
+                look = looks[variant]
+                line: dict[str, Any] = {
+                    "color": look.colour,
+                    "marker": look.marker,
+                    "linestyle": look.line,
+                    "markersize": 4.5,
+                    "clip_on": False,
+                }
+                axes.plot(range(len(sizes)), mine.clip(lower=least), **line, label=shortened(plain(variant), 22))
+            axes.set_title(title, fontsize=9)
+            axes.set_xticks(range(len(sizes)), names, fontsize=8)
+            axes.set_xlim(-0.3, len(sizes) - 0.7)
+            clean_value_axis(axes, "y")
+        shown = table[["mean", "high"]].to_numpy(dtype=float).clip(min=least)
+        first = figure.axes[0]
+        log_axis(first, "y", float(shown.min()), float(shown.max()), ticks)
+        for axes in figure.axes[-shape[1] :]:
+            axes.set_xlabel("GPUs of the job; below: jobs of that size", fontsize=8.5)
+        for axes in figure.axes[:: shape[1]]:
+            axes.set_ylabel(label)
+        handles, labels = first.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=4)
+        sample = count_of(results.replications, "replication")
+        footnote(figure, f"Mean of {sample}; {note}.")
+    return figure
 
 
 def _short(size_class: str) -> str:
@@ -30,98 +156,108 @@ def _short(size_class: str) -> str:
     return words.replace(" to ", "\N{EN DASH}").replace(" and more", "+")
 
 
-def waits_plot(results: Results) -> Plot | Missing:
-    """Return mean and 95th percentile of the wait by size of job, one line for each variant."""
-    name, heading = "waits", "Who waits: time to the first start by size of job"
-    table = results.table("classes", ["size_class", "jobs", "started", "wait_mean_s", "wait_p95_s"])
-    if table.empty or table["jobs"].max() < _FEWEST_JOBS:
-        return Missing(name, heading, f"no size class has {_FEWEST_JOBS} jobs")
-    table = table[table["started"] > 0]
-    sizes = list(dict.fromkeys(table["size_class"]))
-    variants = [variant for variant in results.variants if variant in set(table["variant"])]
-    means = table.groupby(["variant", "size_class"])[["wait_mean_s", "wait_p95_s"]].mean()
-    looks = variant_looks(results.variants)
-    with paper():
-        figure = PaperFigure(3.1 + 0.16 * (len(variants) // 3))
-        for axes, key, title in zip(
-            figure.subplots(1, 2, sharey=True), ("wait_mean_s", "wait_p95_s"), ("Mean", "95th percentile"), strict=True
-        ):
-            for variant in variants:
-                mine = means.loc[variant][key].reindex(sizes)
-                look = looks[variant]
-                axes.plot(
-                    range(len(sizes)),
-                    np.maximum(mine, _LEAST_WAIT_S) / 60.0,
-                    color=look.colour,
-                    marker=look.marker,
-                    linestyle=look.line,
-                    markersize=4,
-                    label=plain(variant),
-                )
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(_LOG_TICKS)
-            axes.set_title(title, fontsize=9)
-            axes.set_xticks(range(len(sizes)), [_short(size) for size in sizes], fontsize=7)
-            axes.set_xlabel("GPUs of the job")
-        first = figure.axes[0]
-        first.set_ylabel("Wait (min)")
-        handles, labels = first.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper left", ncols=4)
-        sample = count_of(results.replications, "replication")
-        footnote(figure, f"Mean of {sample}; waits below a second are drawn at one second.")
-    words = "; ".join(
-        f"{plain(v)}: " + ", ".join(f"{size} {number(float(means.loc[(v, size), 'wait_mean_s']) / 60.0, 3)} min"
-                                    for size in sizes if (v, size) in means.index)
-        for v in variants
-    )  # fmt: skip
-    return Plot(
-        name,
-        heading,
-        f"Time from submission to the first start, minutes on a log scale, by GPUs of the job; mean of {sample}.",
-        f"Lines of the mean and the 95th percentile of waits by size class. Means: {words}.",
-        figure,
-    )
+def _means_in_words(results: Results, table: pd.DataFrame, shown: Callable[[float], str]) -> str:
+    parts = []
+    for variant in results.variants:
+        mine = table[table["variant"] == variant]
+        listed = (f"{size} {shown(float(mean))}" for size, mean in zip(mine["size_class"], mine["mean"], strict=True))
+        if len(mine):
+            parts.append(f"{plain(variant)}: {', '.join(listed)}")
+    return "; ".join(parts)
 
 
 def queue_plot(results: Results) -> Plot | Missing:
-    """Return GPUs in use and GPUs waited for over time, one panel for each variant."""
+    """Return what the GPUs of the machine are to the queue, and GPUs waited for, over time, by variant."""
     name, heading = "queue", "How full the machine is, and what waits"
-    table = results.table("queue", ["time_s", "waiting_jobs", "waiting_gpus", "running_jobs", "free_gpus"])
-    if table.empty or table["time_s"].nunique() < 2 or not (table["waiting_gpus"] > 0).any():
+    table = results.table("queue", ["time_s", "waiting_gpus", "free_gpus", "partly_free_gpus"])
+    series = results.table("series", ["time_s", "state", "gpus"])
+    if table.empty or series.empty or table["time_s"].nunique() < 2 or not (table["waiting_gpus"] > 0).any():
         return Missing(name, heading, "no job waited at any sample")
-    first = table[table["replication"] == table["replication"].min()]
-    variants = [variant for variant in results.variants if variant in set(first["variant"])]
+    variants = [variant for variant in results.variants if variant in set(table["variant"])]
     shown = variants[:_MOST_PANELS]
-    looks = variant_looks(results.variants)
+    loads = {variant: _load(table, series, variant) for variant in shown}
+    parts = [part for part in _LOAD_LOOK if any((load[part] > 0).any() for load in loads.values())]
+    unit, size = time_unit(max(float(load.index[-1]) for load in loads.values()))
+    binned = 1
     with paper():
-        figure = PaperFigure(0.9 + 0.95 * len(shown))
-        panels = figure.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
-        for axes, variant in zip(panels, shown, strict=True):
-            mine = first[first["variant"] == variant].sort_values("time_s")
-            days = mine["time_s"] / 86400.0
-            axes.fill_between(days, mine["waiting_gpus"], step="post", color=looks[variant].colour, alpha=0.55, lw=0)
-            axes.plot(days, mine["free_gpus"], drawstyle="steps-post", color="#2B2F33", linewidth=0.8)
-            axes.set_title(plain(variant), fontsize=9, loc="left")
-            axes.set_ylim(bottom=0)
-            clean_value_axis(axes)
-        panels[-1].set_xlabel("Time (days)")
-        figure.supylabel("GPUs", fontsize=9)
-        handles = [Patch(color=FAINT, label="wanted by waiting jobs"), Patch(color="#2B2F33", label="free")]
-        figure.legend(handles=handles, loc="outside upper left", ncols=2)
-        footnote(figure, "One replication; where GPUs are free while jobs wait, they are too few or lie apart.")
+        figure = PaperFigure(1.05 + 1.0 * len(shown) + 0.2 * (len(parts) > 2))
+        grid = figure.subplots(len(shown), 2, squeeze=False, sharex=True, sharey="col")
+        for (left, right), variant in zip(grid, shown, strict=True):
+            load, binned = thinned(loads[variant])
+            times = load.index.to_numpy(dtype=float) / size
+            _stacked_steps(left, times, load[parts], _LOAD_LOOK)
+            right.fill_between(times, load["wanted"], step="post", color=ACCENT, linewidth=0)
+            left.set_title(shortened(plain(variant), 30), fontsize=9)
+            for axes in (left, right):
+                axes.set_ylim(bottom=0)
+                axes.margins(x=0, y=0.02)
+                axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+                axes.yaxis.set_major_formatter("{x:,.0f}")
+                clean_value_axis(axes, "y")
+        for axes in grid[-1]:
+            axes.set_xlabel(f"simulated time ({unit})")
+        for axes in grid[:, 0]:
+            axes.set_ylabel("GPUs")
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        handles, labels = [*handles, Patch(color=ACCENT)], [*labels, "right: wanted by waiting jobs"]
+        figure.legend(handles, labels, loc="outside upper left", ncols=2)
+        step = duration(float(np.median(np.diff(next(iter(loads.values())).index))))
+        samples = f"a sample every {step}" + (f", means of {binned}" if binned > 1 else "")
+        footnote(figure, f"One replication, no interval; {samples}. Left and right have scales of their own.")
     left_out = f" The first {len(shown)} of {len(variants)} variants are shown." if len(shown) < len(variants) else ""
-    means = first.groupby("variant")[["waiting_gpus", "free_gpus"]].mean()
     words = "; ".join(
-        f"{plain(v)} {means.loc[v, 'waiting_gpus']:,.0f} waited for and {means.loc[v, 'free_gpus']:,.0f} free"
-        for v in shown
+        f"{plain(v)}: {load['in use'].mean():,.0f} in use, {load['wanted'].mean():,.0f} waited for, "
+        f"{_share_apart(load)} of the free ones on nodes partly in use"
+        for v, load in loads.items()
     )
     return Plot(
         name,
         heading,
-        f"GPUs that waiting jobs want (filled) and GPUs that are free (line) over time, in one replication.{left_out}",
-        f"Areas and lines over time by variant. Mean GPUs: {words}.",
+        "Left: GPUs of the machine, those free told apart by whether their node is free as a whole. Right: GPUs that "
+        "waiting jobs want. Where GPUs are free while jobs wait, they are too few for the next job or lie apart. "
+        f"One replication.{left_out}",
+        f"Areas over time by variant. Mean GPUs: {words}.",
         figure,
     )
+
+
+def _share_apart(load: pd.DataFrame) -> str:
+    apart, whole = (float(load[f"free, {which}"].sum()) for which in ("on nodes partly in use", "whole nodes"))
+    return percent(apart / (apart + whole)) if apart + whole > 0 else "none"
+
+
+def _load(table: pd.DataFrame, series: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """Return GPUs by part of `_LOAD_LOOK` and ``wanted`` of a variant at each sample of its first replication."""
+    queue, states = (
+        each[(each["variant"] == variant) & (each["replication"] == each["replication"].min())]
+        for each in (table, series)
+    )
+    queue = queue.set_index("time_s").sort_index()
+    wide = states.pivot_table(index="time_s", columns="state", values="gpus", aggfunc="sum", fill_value=0)
+    wide = wide.reindex(queue.index, method="ffill")
+    out = wide[[state for state in _NOT_IN_USE if state in wide]].sum(axis=1)
+    parts = (
+        wide.sum(axis=1) - queue["free_gpus"] - out,
+        queue["partly_free_gpus"],
+        queue["free_gpus"] - queue["partly_free_gpus"],
+        out,
+    )
+    return pd.DataFrame(dict(zip(_LOAD_LOOK, parts, strict=True))).assign(wanted=queue["waiting_gpus"])
+
+
+def _stacked_steps(axes: Axes, times: NDArray[np.float64], parts: pd.DataFrame, looks: Mapping[str, Look]) -> None:
+    bottom = np.zeros(len(parts))
+    for part in parts.columns:
+        top = bottom + parts[part].to_numpy(dtype=float)
+        look = looks[part]
+        style: dict[str, Any] = {
+            "facecolor": look.colour,
+            "hatch": look.hatch or None,
+            "edgecolor": edge_of(look),
+            "linewidth": 0.0,
+        }
+        axes.fill_between(times, bottom, top, step="post", **style, label=part)
+        bottom = top
 
 
 def accounts_plot(results: Results) -> Plot | Missing:
@@ -133,35 +269,53 @@ def accounts_plot(results: Results) -> Plot | Missing:
     largest = table.groupby("account")["gpu_s"].mean().nlargest(_MOST_ACCOUNTS).index.tolist()
     variants = [variant for variant in results.variants if variant in set(table["variant"])]
     means = table.groupby(["variant", "account"])[["share", "slowdown_mean"]].mean()
+    known = means["slowdown_mean"].dropna()
+    known = known[known.index.get_level_values("account").isin(largest)]
     looks = variant_looks(results.variants)
     with paper():
-        figure = PaperFigure(1.3 + 0.27 * len(largest) + 0.16 * (len(variants) // 3))
+        height = 0.27 * max(1.0, len(variants) / 6)
+        figure = PaperFigure(1.3 + height * len(largest) + 0.18 * (-(-len(variants) // 4) - 1))
         left, right = figure.subplots(1, 2, sharey=True)
         for place, variant in enumerate(variants):
             mine = means.loc[variant].reindex(largest)
             rows = np.arange(len(largest)) + (place - (len(variants) - 1) / 2) * 0.7 / max(len(variants), 1)
             look = looks[variant]
-            left.plot(mine["share"] * 100.0, rows, look.marker, color=look.colour, markersize=4, label=plain(variant))
+            left.plot(
+                mine["share"] * 100.0,
+                rows,
+                look.marker,
+                color=look.colour,
+                markersize=4,
+                label=shortened(plain(variant), 22),
+            )
             right.plot(mine["slowdown_mean"], rows, look.marker, color=look.colour, markersize=4)
         left.set_yticks(range(len(largest)), [wrapped(plain(account), 18, 2) for account in largest])
         left.set_ylim(len(largest) - 0.5, -0.5)
         left.set_xlim(left=0)
         left.set_xlabel("Share of the useful GPU time (%)")
-        right.set_xscale("log")
-        right.xaxis.set_major_formatter(_LOG_TICKS)
-        right.xaxis.set_minor_formatter(NullFormatter())
+        if len(known):
+            log_axis(right, "x", float(known.min()), float(known.max()), NUMBERS)
         right.set_xlabel("Mean bounded slowdown")
+        clean_value_axis(left)
+        clean_value_axis(right)
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=4)
         sample = count_of(results.replications, "replication")
-        footnote(figure, f"Mean of {sample}; the {len(largest)} accounts with most GPU time.")
-    base = means.loc[variants[0]]["share"].reindex(largest)
-    words = ", ".join(f"{plain(account)} {100.0 * share:.3g} %" for account, share in base.items())
+        count = table["account"].nunique()
+        which = (
+            f"the {len(largest)} of {count:,} accounts with most GPU time" if count > len(largest) else "all accounts"
+        )
+        footnote(figure, f"Mean of {sample}; {which}.")
+    base = means.loc[variants[0]].reindex(largest)
+    words = ", ".join(
+        f"{plain(account)} {percent(float(share), 1)} and {number(float(slowdown), 3)}"
+        for account, share, slowdown in base.itertuples()
+    )
     return Plot(
         name,
         heading,
         f"Share of the useful GPU time and mean bounded slowdown by account and variant, mean of {sample}.",
-        f"Dots by account. Shares in variant {plain(variants[0])}: {words}.",
+        f"Dots by account. Share and slowdown in variant {plain(variants[0])}: {words}.",
         figure,
     )
 
@@ -175,52 +329,75 @@ def gantt_plot(results: Results) -> Plot | Missing:
     first = table[table["replication"] == table["replication"].min()]
     variants = [variant for variant in results.variants if variant in set(first["variant"])][:2]
     nodes = int(first["node"].max()) + 1
+    if isinstance(results.facts.get("nodes"), int) and results.facts["nodes"] <= _MOST_NODES:
+        nodes = max(nodes, results.facts["nodes"])  # also those that stayed idle
     most = max(int((first["variant"] == variant).sum()) for variant in variants)
     if nodes > _MOST_NODES or most > _MOST_SPANS:
         return Missing(name, heading, f"drawn up to {_MOST_NODES} nodes and {_MOST_SPANS} spans")
-    per_node = int(first["gpus"].max())
+    per_node = _gpus_per_node(results, first)
+    unit, size = time_unit(float(first["end_s"].max()))
     jobs = [job for job in dict.fromkeys(first.sort_values("start_s")["job"]) if job != _OUT]
     colour = {job: _SPAN_COLOURS[place % len(_SPAN_COLOURS)] for place, job in enumerate(jobs)}
     with paper():
-        figure = PaperFigure(0.9 + (0.5 + 0.06 * max(nodes, 10)) * len(variants))
+        legend = 0.18 * -(-len(jobs) // 4) if len(jobs) <= len(_SPAN_COLOURS) else 0.0
+        figure = PaperFigure(0.9 + legend + (0.5 + 0.06 * max(nodes, 10)) * len(variants))
         panels = figure.subplots(len(variants), 1, squeeze=False, sharex=True)[:, 0]
         for axes, variant in zip(panels, variants, strict=True):
-            _bars(axes, first[first["variant"] == variant], colour, per_node)
+            _bars(axes, first[first["variant"] == variant], colour, per_node, size)
             axes.set_title(plain(variant), fontsize=9, loc="left")
             axes.set_ylim(nodes, 0)
+            named = range(0, nodes, -(-nodes // 10))
+            axes.set_yticks([node + 0.5 for node in named], [str(node) for node in named])
             axes.set_ylabel("Node")
             clean_value_axis(axes)
-        panels[-1].set_xlabel("Time (h)")
+        panels[-1].set_xlabel(f"simulated time ({unit})")
+        if 0 < len(jobs) <= len(_SPAN_COLOURS):
+            handles = [Patch(color=colour[job], label=shortened(plain(job), 22)) for job in jobs]
+            figure.legend(handles=handles, loc="outside upper left", ncols=4)
         footnote(figure, "One replication. A bar is a job on a node, its height by its GPUs; hatched: out of service.")
     words = ", ".join(f"{plain(v)} {int((first['variant'] == v).sum())} spans" for v in variants)
     return Plot(
         name,
         heading,
         "Nodes by number over time and the jobs that held them, for the first two variants in one replication; colours "
-        "tell neighbouring jobs apart and repeat.",
+        + ("tell jobs apart." if len(jobs) <= len(_SPAN_COLOURS) else "tell neighbouring jobs apart and repeat."),
         f"Gantt chart of {nodes} nodes: {words}, of {len(jobs)} jobs.",
         figure,
     )
 
 
-def _bars(axes: Axes, spans: pd.DataFrame, colour: dict[str, str], per_node: int) -> None:
+def _gpus_per_node(results: Results, spans: pd.DataFrame) -> int:
+    nodes, gpus = (results.facts.get(key) for key in ("nodes", "gpus"))
+    of_machine = gpus // nodes if isinstance(nodes, int) and isinstance(gpus, int) and nodes > 0 else 1
+    return max(of_machine, int(spans["gpus"].max()))
+
+
+def _bars(axes: Axes, spans: pd.DataFrame, colour: Mapping[str, str], per_node: int, size: float) -> None:
     """Draw the spans of a variant; jobs that share a node lie below each other in its row."""
+    for node, job, gpus, start_s, end_s in placed_in_rows(spans, per_node):
+        out = job == _OUT
+        axes.barh(
+            (node * per_node + gpus[0] + len(gpus) / 2.0) / per_node,
+            (end_s - start_s) / size,
+            left=start_s / size,
+            height=0.94 * len(gpus) / per_node,
+            color="#FFFFFF" if out else colour[job],
+            hatch="////" if out else None,
+            edgecolor="#8A949E" if out else "white",
+            linewidth=0.3,
+        )
+
+
+def placed_in_rows(spans: pd.DataFrame, per_node: int) -> Iterator[tuple[int, str, range, float, float]]:
+    """Yield node, job, a range of GPUs and time of each bar; a job whose GPUs do not lie together has several.
+
+    A span says how many GPUs of a node a job had, not which: each takes the first that are free.
+    """
     for node, mine in spans.groupby("node"):
-        ends = np.full(per_node, -np.inf)  # until when each GPU of the row is drawn
-        ordered = mine.sort_values("start_s")
-        columns = (ordered[key].tolist() for key in ("job", "gpus", "start_s", "end_s"))
-        for job, gpus, start_s, end_s in zip(*columns, strict=True):
-            free = np.flatnonzero(ends <= start_s + 1e-9)
-            slot = int(free[0]) if len(free) else 0
-            ends[slot : slot + gpus] = end_s
-            out = job == _OUT
-            axes.barh(
-                float(str(node)) + (slot + gpus / 2.0) / per_node,
-                (end_s - start_s) / 3600.0,
-                left=start_s / 3600.0,
-                height=0.94 * gpus / per_node,
-                color="#FFFFFF" if out else colour[str(job)],
-                hatch="////" if out else None,
-                edgecolor="#8A949E" if out else "white",
-                linewidth=0.3,
-            )
+        ends = np.full(per_node, -np.inf)  # until when each GPU is drawn
+        ordered = mine.sort_values("start_s", kind="stable")
+        for job, gpus, start_s, end_s in ordered[["job", "gpus", "start_s", "end_s"]].itertuples(index=False):
+            taken = np.sort(np.argsort(ends > start_s, kind="stable")[:gpus])
+            ends[taken] = end_s
+            for together in np.split(taken, np.flatnonzero(np.diff(taken) > 1) + 1):
+                yield int(str(node)), str(job), range(together[0], together[-1] + 1), start_s, end_s

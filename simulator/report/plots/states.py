@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from simulator.accounting.columns import BUCKETS
 from simulator.report.numbers import number, plain, shortened
-from simulator.report.plots.common import Missing, Plot, count_of
+from simulator.report.plots.common import Missing, Plot, count_of, thinned, time_unit
 from simulator.report.results import Results
 from simulator.report.style import (
     BUCKET_LOOK,
@@ -26,7 +26,6 @@ _BUSY = ("running", "productive")
 _GANG_STATES = ("checkpointing", "lost_work", "detecting", "restarting", "degraded", "waiting_for_nodes")
 _CROWDING = 4
 _MOST_PANELS = 8
-_MOST_SAMPLES = 250
 _LEVELS_SHOWN = 0.9999
 
 
@@ -73,7 +72,7 @@ def _drawn(results: Results, series: pd.DataFrame, shown: list[str], states: lis
     banded = _crowding(series, states)
     figure = PaperFigure(0.75 + lines * (1.45 if columns == 2 else 2.2) + 0.2 * -(-len(states) // (2 if banded else 4)))
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
-    unit, size = ("days", 86400.0) if series["time_s"].max() > 3 * 86400 else ("h", 3600.0)
+    unit, size = time_unit(float(series["time_s"].max()))
     binned, peak = 1, 0.0
     for place, axes in enumerate(grid.flat):
         if place >= len(shown):
@@ -81,7 +80,7 @@ def _drawn(results: Results, series: pd.DataFrame, shown: list[str], states: lis
             continue
         one = series[series["variant"] == shown[place]]
         wide = one.pivot_table(index="time_s", columns="state", values="gpus", aggfunc="sum", fill_value=0)
-        wide, binned = _thinned(wide.reindex(columns=states, fill_value=0))
+        wide, binned = thinned(wide.reindex(columns=states, fill_value=0))
         peak = max(peak, _stack(axes, wide.drop(columns=banded), size))
         _bands(axes, wide[banded], size)
         axes.set_title(shortened(plain(shown[place]), 26 if columns == 2 else 60), fontsize=9)
@@ -126,17 +125,6 @@ def _bands(axes: Axes, wide: pd.DataFrame, size: float) -> None:
             zorder=0.5,
             label=f"a job: {state.replace('_', ' ')} (not to scale)",
         )
-
-
-def _thinned(wide: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Average runs of samples so that at most 250 remain; the first instant of a run stands for it."""
-    size = -(-len(wide) // _MOST_SAMPLES)
-    if size == 1:
-        return wide, 1
-    groups = np.arange(len(wide)) // size
-    means = wide.groupby(groups).mean()
-    means.index = wide.index[::size]
-    return means, size
 
 
 def _stack(axes: Axes, wide: pd.DataFrame, size: float) -> float:
