@@ -24,11 +24,11 @@ from synthetic_results import GPUS_PER_NODE, NODES, VARIANTS, write_results
 from simulator.accounting.columns import BUCKETS, METRICS, TABLES
 from simulator.errors import InputError
 from simulator.report import plot_metric, read_results, terminal_report, write_report
-from simulator.report.plots.common import DURATIONS, legible_end, log_axis, parts_up_to
+from simulator.report.plots.common import DURATIONS, Missing, Plot, legible_end, log_axis, parts_up_to
 from simulator.report.plots.incidents import stage_means
 from simulator.report.plots.ledger import _zoom
 from simulator.report.plots.pareto import class_counts, poisson_interval
-from simulator.report.plots.queues import _load, placed_in_rows
+from simulator.report.plots.queues import _load, placed_in_rows, queue_plot
 from simulator.report.plots.states import exceedance
 from simulator.report.style import _VARIANT_COLOURS, BUCKET_LOOK, PaperFigure, variant_looks
 from simulator.report.tables import ledger_shares, study_answer
@@ -415,6 +415,28 @@ def test_axes_of_durations_have_a_few_labels_around_what_they_show(least: float,
     assert 2 <= len(ticks) <= 9
     assert all(re.fullmatch(r"\d+ (s|min|h|days?)", label) for label in labels)
     assert len(axes.get_yticks(minor=True)) == 0
+
+
+def test_panels_of_the_queue_show_the_highest_of_all_variants(tmp_path: Path) -> None:
+    folder = write_results(tmp_path, replications=1)
+    queue = pd.read_parquet(folder / "queue.parquet")
+    queue.loc[queue["variant"] == VARIANTS[2], "waiting_gpus"] = 9999
+    queue.to_parquet(folder / "queue.parquet")
+    plot = queue_plot(read_results(folder))
+    assert isinstance(plot, Plot)
+    assert {axes.get_ylim()[1] > 9999 for axes in plot.figure.axes[1::2]} == {True}
+    assert {axes.get_ylim()[1] > NODES * GPUS_PER_NODE for axes in plot.figure.axes[::2]} == {True}
+
+
+def test_a_few_samples_are_no_course_over_time(tmp_path: Path) -> None:
+    folder = write_results(tmp_path, replications=1)
+    queue = pd.read_parquet(folder / "queue.parquet")
+    queue[queue["time_s"] < 5 * 86400.0].to_parquet(folder / "queue.parquet")
+    assert queue_plot(read_results(folder)) == Missing(
+        "queue",
+        "How full the machine is, and what waits",
+        "5 samples over time; 20 or more say how it went (set `sample_every`)",
+    )
 
 
 def test_load_is_all_gpus_of_the_machine(folder: Path) -> None:

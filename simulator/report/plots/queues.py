@@ -39,6 +39,7 @@ from simulator.report.style import (
 )
 
 _FEWEST_JOBS = 10
+_FEWEST_SAMPLES = 20
 _MOST_PANELS = 6
 _MOST_ACCOUNTS = 12
 _MOST_NODES = 64
@@ -140,7 +141,7 @@ def _by_size(results: Results, table: pd.DataFrame, least: float, ticks: Ticks, 
         first = figure.axes[0]
         log_axis(first, "y", float(shown.min()), float(shown.max()), ticks)
         for axes in figure.axes[-shape[1] :]:
-            axes.set_xlabel("GPUs of the job; below: jobs of that size", fontsize=8.5)
+            axes.set_xlabel("GPUs of the job, and how many jobs")
         for axes in figure.axes[:: shape[1]]:
             axes.set_ylabel(label)
         handles, labels = first.get_legend_handles_labels()
@@ -171,7 +172,11 @@ def queue_plot(results: Results) -> Plot | Missing:
     name, heading = "queue", "How full the machine is, and what waits"
     table = results.table("queue", ["time_s", "waiting_gpus", "free_gpus", "partly_free_gpus"])
     series = results.table("series", ["time_s", "state", "gpus"])
-    if table.empty or series.empty or table["time_s"].nunique() < 2 or not (table["waiting_gpus"] > 0).any():
+    samples = 0 if series.empty else table["time_s"].nunique()
+    if samples < _FEWEST_SAMPLES:
+        reason = f"{samples} samples over time; {_FEWEST_SAMPLES} or more say how it went (set `sample_every`)"
+        return Missing(name, heading, reason)
+    if not (table["waiting_gpus"] > 0).any():
         return Missing(name, heading, "no job waited at any sample")
     variants = [variant for variant in results.variants if variant in set(table["variant"])]
     shown = variants[:_MOST_PANELS]
@@ -189,11 +194,13 @@ def queue_plot(results: Results) -> Plot | Missing:
             right.fill_between(times, load["wanted"], step="post", color=ACCENT, linewidth=0)
             left.set_title(shortened(plain(variant), 30), fontsize=9)
             for axes in (left, right):
-                axes.set_ylim(bottom=0)
-                axes.margins(x=0, y=0.02)
+                axes.margins(x=0)
                 axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
                 axes.yaxis.set_major_formatter("{x:,.0f}")
                 clean_value_axis(axes, "y")
+        # Panels below each other share their axis, so its end is set once for all of them.
+        grid[0, 0].set_ylim(0, 1.04 * max(float(load[parts].sum(axis=1).max()) for load in loads.values()))
+        grid[0, 1].set_ylim(0, 1.04 * max(float(load["wanted"].max()) for load in loads.values()) or 1.0)
         for axes in grid[-1]:
             axes.set_xlabel(f"simulated time ({unit})")
         for axes in grid[:, 0]:
@@ -202,8 +209,8 @@ def queue_plot(results: Results) -> Plot | Missing:
         handles, labels = [*handles, Patch(color=ACCENT)], [*labels, "right: wanted by waiting jobs"]
         figure.legend(handles, labels, loc="outside upper left", ncols=2)
         step = duration(float(np.median(np.diff(next(iter(loads.values())).index))))
-        samples = f"a sample every {step}" + (f", means of {binned}" if binned > 1 else "")
-        footnote(figure, f"One replication, no interval; {samples}. Left and right have scales of their own.")
+        sampled = f"a sample every {step}" + (f", means of {binned}" if binned > 1 else "")
+        footnote(figure, f"One replication, no interval; {sampled}. Scales differ left and right.")
     left_out = f" The first {len(shown)} of {len(variants)} variants are shown." if len(shown) < len(variants) else ""
     words = "; ".join(
         f"{plain(v)}: {load['in use'].mean():,.0f} in use, {load['wanted'].mean():,.0f} waited for, "
