@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from simpy.events import Event, EventPriority
 
+from simulator.engine.feasibility import impossible
 from simulator.engine.queue import RunningColumns, WaitingJobs
 from simulator.errors import PolicyError
 from simulator.policies.decisions import Hold, Migrate, Preempt, Resize, Scheduling, Start, Wake
@@ -74,39 +75,17 @@ class Dispatcher:
     def arrivals(self) -> Generator[Any, Any, None]:
         """Submit every job at its time; one that can never run is rejected with the reason."""
         sim = self._sim
-        impossible = self._impossible()
+        never = impossible(sim.world, sim.known)
         for job, submit_s in enumerate(sim.known.submit_s.tolist()):
             now = sim.now
             if submit_s > now:
                 yield sim.env.timeout(submit_s - now)
-            if job in impossible:
-                sim.reject(job, impossible[job])
+            if job in never:
+                sim.reject(job, never[job])
             else:
                 self.submit(job)
         self.all_arrived = True
         self.request_pass()
-
-    def _impossible(self) -> dict[int, str]:
-        """Return why jobs can never run, by index."""
-        sim, known = self._sim, self._sim.known
-        most = sim.world.machine.nodes - sim.world.machine.spare_nodes
-        least = np.minimum(known.nodes, known.fewest)
-        reasons = {
-            job: f"asks for {int(least[job])} nodes; the machine has {most} without its spares"
-            for job in np.flatnonzero(least > most).tolist()
-        }
-        partitions = sim.world.partitions
-        if partitions is not None:
-            named = ((number, name) for number, name in enumerate(known.partitions) if name)
-            for number, name in named:
-                room = partitions.get(name)
-                for job in np.flatnonzero(known.partition == number).tolist():
-                    if room is None:
-                        reasons.setdefault(job, f"asks for partition {name!r}; there are {', '.join(partitions)}")
-                    elif known.nodes[job] > room:
-                        wants = f"asks for {int(known.nodes[job])} nodes of partition {name!r}"
-                        reasons.setdefault(job, f"{wants}, which has {room}")
-        return reasons
 
     def submit(self, job: int) -> None:
         """Put a job in the queue, new or again."""
@@ -187,6 +166,7 @@ class Dispatcher:
         running, held, end_s = self.running.columns(sim.env.now)
         if self._nodes is None:
             self._nodes = self._view_of_nodes()
+        self._nodes.windows = sim.windows.columns
         return SchedulerView(
             sim.env.now,
             fleet.n_free_gpus,
@@ -203,7 +183,7 @@ class Dispatcher:
         )
 
     def _view_of_nodes(self) -> NodesView:
-        """Return the nodes as policies see them; the arrays change as the run goes on, the object never does."""
+        """Return the nodes as policies see them; only the contents of the arrays, and the windows, change in a run."""
         fleet, windows = self._sim.fleet, self._sim.windows
         return NodesView(
             fleet.gpus_per_node,
@@ -213,9 +193,7 @@ class Dispatcher:
             fleet.tenant_end_s,
             fleet.tenant_gpus,
             fleet.tenant_job,
-            windows.start_s,
-            windows.end_s,
-            windows.account,
+            windows.columns,
         )
 
     def _held(self) -> dict[int, int]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.engine.fleet import FREE
+from simulator.scheduling.windows import NOBODY, WindowColumns, no_windows, open_nodes
 
 if TYPE_CHECKING:
     from simulator.engine.runs import Run
     from simulator.engine.simulation import Simulation
     from simulator.engine.world import Window
-
-NOBODY = -1
 
 
 class Windows:
@@ -28,29 +27,24 @@ class Windows:
 
     Attributes
     ----------
-    start_s, end_s : float arrays, shape (nodes,)
-        Next window of every node, or the one that is open now; infinite where there is none.
-    account : int array, shape (nodes,)
-        Account it is for, -1 for nobody.
+    columns : WindowColumns
+        Those that are open or ahead.
     are_open : bool
         Whether any node has a window ahead or open.
 
     Notes
     -----
-    A job may start on a node only if its estimate ends before the node's next window, or if the window is for its
-    account. At the begin of maintenance whatever still runs on its nodes is stopped as planned and queued again, and
-    the nodes leave service until its end; jobs that overstay at the begin of a reservation are left alone.
+    A job may start on a node only if every window that it would meet there by its estimate is for its account. At the
+    begin of maintenance whatever still runs on its nodes is stopped as planned and queued again, and the nodes leave
+    service until its end; jobs that overstay at the begin of a reservation are left alone.
     """
 
     def __init__(self, simulation: Simulation) -> None:
         self._sim = simulation
-        n = simulation.world.machine.nodes
-        self.start_s, self.end_s = np.full(n, np.inf), np.full(n, np.inf)
-        self.account = np.full(n, NOBODY, dtype=np.int64)
         self._left = sorted(simulation.world.windows, key=lambda window: (window.start_s, window.name))
         self.are_open = bool(self._left)
         number = {name: i for i, name in enumerate(simulation.known.accounts) if name}  # "" is nobody
-        self._accounts = {window.name: number.get(window.account, NOBODY) for window in self._left}
+        self._all = _columns(self._left, number, simulation.world.machine.nodes)
         self._renew()
         for window in self._left:
             simulation.env.process(self._follow(window))
@@ -59,15 +53,15 @@ class Windows:
         """Return which nodes a job must not take now, because it would meet a window that is not for it."""
         known = self._sim.known
         end_s = now_s + float(known.requested_s[run.job])
-        kept: NDArray[np.bool_] = (end_s > self.start_s) & (self.account != known.account[run.job])
-        return kept
+        return ~open_nodes(now_s, end_s, int(known.account[run.job]), self.columns)
 
     def _renew(self) -> None:
-        """Find the next window of every node."""
-        self.start_s[:], self.end_s[:], self.account[:] = np.inf, np.inf, NOBODY
-        for window in reversed(self._left):
-            self.start_s[window.nodes], self.end_s[window.nodes] = window.start_s, window.end_s
-            self.account[window.nodes] = self._accounts[window.name]
+        """Leave out windows that are over."""
+        ahead = self._all.end_s > self._sim.now
+        found = self._all
+        self.columns = WindowColumns(
+            found.begin_s[ahead], found.end_s[ahead], found.account[ahead], found.group[ahead], found.members
+        )
         self.are_open = bool(self._left)
 
     def _follow(self, window: Window) -> Generator[Any, Any, None]:
@@ -87,3 +81,21 @@ class Windows:
             sim.fleet.start_test(free, sim.now)
             sim.jobs.receive(sim.fleet.put_back(free, sim.now))
         sim.dispatcher.request_pass()
+
+
+def _columns(windows: Sequence[Window], number: Mapping[str, int], nodes: int) -> WindowColumns:
+    """Return windows in order of their begin as columns; those with the same nodes share a row of members."""
+    if not windows:
+        return no_windows(nodes)
+    group_of: dict[bytes, int] = {}
+    groups = [group_of.setdefault(window.nodes.tobytes(), len(group_of)) for window in windows]
+    members = np.zeros((len(group_of), nodes), dtype=np.bool_)
+    for window, group in zip(windows, groups, strict=True):
+        members[group, window.nodes] = True
+    return WindowColumns(
+        np.array([window.start_s for window in windows], dtype=np.float64),
+        np.array([window.end_s for window in windows], dtype=np.float64),
+        np.array([number.get(window.account, NOBODY) for window in windows], dtype=np.int64),
+        np.array(groups, dtype=np.int64),
+        members,
+    )

@@ -15,8 +15,9 @@ from simulator.policies.views import CheckpointView, InterruptionView, Placement
 class SchedulingPolicy(Protocol):
     """Decides which queued jobs start, and which running ones go, move or change their width.
 
-    Two more names are looked up where a policy has them. ``remember()`` returns a fresh object at the start of a run,
+    More names are looked up where a policy has them. ``remember()`` returns a fresh object at the start of a run,
     which every view carries as ``memory``. ``usage_half_life_s`` asks for the decayed usage of the accounts.
+    ``acts_always`` asks for passes while no GPU is free or nobody waits.
     """
 
     def schedule(self, view: SchedulerView) -> Sequence[Scheduling]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.scheduling.windows import WindowColumns
 from simulator.telemetry.submissions import Submissions
 
 Ints = NDArray[np.int64]
@@ -186,10 +187,8 @@ class NodesView:
     tenant_end_s, tenant_gpus, tenant_job : arrays, shape (nodes, gpus_per_node)
         Expected end, GPUs and indices of the jobs on a shared node; unused entries have 0 GPUs. None where no job
         shares nodes.
-    window_start_s, window_end_s : float arrays
-        Next time in which the node is kept for somebody; infinite where there is none.
-    window_account : int array
-        For whom it is kept then, an index of accounts; -1 for nobody.
+    windows : WindowColumns
+        Times, open or ahead, in which nodes are kept for an account (an index of accounts, -1 for nobody).
     """
 
     gpus_per_node: int
@@ -199,9 +198,7 @@ class NodesView:
     tenant_end_s: Floats | None
     tenant_gpus: Ints | None
     tenant_job: Ints | None
-    window_start_s: Floats
-    window_end_s: Floats
-    window_account: Ints
+    windows: WindowColumns
 
 
 @dataclass(slots=True)

@@ -10,16 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.compiled import kernel
+from simulator.scheduling.windows import WindowColumns, is_open, open_from_s
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-
-
-@kernel
-def _is_open(node: int, start_s: float, end_s: float, account: int, begin: Floats, until: Floats, owner: Ints) -> bool:
-    """Return whether a job of an account may use a node between two times."""
-    return bool(end_s <= begin[node] or start_s >= until[node] or owner[node] == account)
 
 
 @kernel
@@ -37,7 +32,7 @@ def _take_part(
 
 @kernel
 def _best_hole(
-    gpus: int, now_s: float, end_s: float, account: int, left: Ints, begin: Floats, until: Floats, owner: Ints,
+    gpus: int, now_s: float, end_s: float, account: int, left: Ints, windows: WindowColumns,
     barred: Bools,
 ) -> int:  # fmt: skip
     """Return the node with the fewest free GPUs that are enough, -1 for none; barred nodes are left out."""
@@ -45,7 +40,7 @@ def _best_hole(
     for node in range(len(left)):
         if left[node] < gpus or barred[node]:
             continue
-        if (best < 0 or left[node] < left[best]) and _is_open(node, now_s, end_s, account, begin, until, owner):
+        if (best < 0 or left[node] < left[best]) and is_open(node, now_s, end_s, account, windows):
             best = node
             if left[node] == gpus:
                 break
@@ -54,27 +49,27 @@ def _best_hole(
 
 @kernel
 def _count_free(
-    g: int, now_s: float, end_s: float, account: int, left: Ints, begin: Floats, until: Floats, owner: Ints,
+    g: int, now_s: float, end_s: float, account: int, left: Ints, windows: WindowColumns,
     barred: Bools,
 ) -> int:  # fmt: skip
     """Return how many nodes are free as a whole for a job that ends then; barred nodes are left out."""
     count = 0
     for node in range(len(left)):
         if left[node] == g and not barred[node]:
-            count += _is_open(node, now_s, end_s, account, begin, until, owner)
+            count += is_open(node, now_s, end_s, account, windows)
     return count
 
 
 @kernel
 def _take_whole(
     nodes: int, g: int, now_s: float, end_s: float, account: int, left: Ints, free_at: Floats,
-    begin: Floats, until: Floats, owner: Ints, barred: Bools,
+    windows: WindowColumns, barred: Bools,
 ) -> None:  # fmt: skip
     """Put a job on that many free nodes, of which there are enough."""
     for node in range(len(left)):
         if nodes == 0:
             return
-        if left[node] == g and not barred[node] and _is_open(node, now_s, end_s, account, begin, until, owner):
+        if left[node] == g and not barred[node] and is_open(node, now_s, end_s, account, windows):
             left[node] = 0
             free_at[node] = end_s
             nodes -= 1
@@ -83,14 +78,14 @@ def _take_whole(
 @kernel
 def _promise_nodes(
     nodes: int, length_s: float, account: int, g: int, now_s: float, left: Ints, free_at: Floats,
-    begin: Floats, until: Floats, owner: Ints, promised: Bools,
+    windows: WindowColumns, promised: Bools,
 ) -> tuple[float, int]:  # fmt: skip
     """Return when that many nodes are free together, and how many more there are then; mark all of them."""
     n = len(left)
     ready = np.empty(n)
     for node in range(n):
         ready[node] = now_s if left[node] == g else max(free_at[node], now_s)
-    times = np.sort(np.concatenate((ready, until[np.isfinite(until)])))
+    times = np.sort(np.concatenate((ready, windows.end_s)))
     for k in range(min(nodes, len(times)) - 1, len(times)):
         time_s = times[k]
         if time_s == np.inf:
@@ -99,9 +94,7 @@ def _promise_nodes(
             continue  # all that become free at one instant count
         count = 0
         for node in range(n):
-            promised[node] = ready[node] <= time_s and _is_open(
-                node, time_s, time_s + length_s, account, begin, until, owner
-            )
+            promised[node] = ready[node] <= time_s and is_open(node, time_s, time_s + length_s, account, windows)
             count += promised[node]
         if count >= nodes:
             return time_s, count - nodes
@@ -112,7 +105,7 @@ def _promise_nodes(
 @kernel
 def _promise_part(
     gpus: int, length_s: float, account: int, g: int, now_s: float, left: Ints, free_at: Floats,
-    t_end: Floats, t_gpus: Ints, begin: Floats, until: Floats, owner: Ints, promised: Bools,
+    t_end: Floats, t_gpus: Ints, windows: WindowColumns, promised: Bools,
 ) -> float:  # fmt: skip
     """Return when so many GPUs of one node are free; mark that node."""
     best, best_s = -1, np.inf
@@ -130,8 +123,7 @@ def _promise_part(
                         if room >= gpus:
                             time_s = max(t_end[node, slot], now_s)
                             break
-        if not _is_open(node, time_s, time_s + length_s, account, begin, until, owner):
-            time_s = max(time_s, until[node])
+        time_s = open_from_s(node, time_s, length_s, account, windows)
         if time_s < best_s:
             best, best_s = node, time_s
     if best >= 0:
@@ -163,9 +155,7 @@ def node_pass(
     free_at_s: Floats,
     tenant_end_s: Floats,
     tenant_gpus: Ints,
-    window_start_s: Floats,
-    window_end_s: Floats,
-    window_account: Ints,
+    windows: WindowColumns,
     backfills: bool,
     started: Ints,
     apart: Bools,
@@ -181,10 +171,12 @@ def node_pass(
         GPUs of a node.
     now_s : float
         Time of the pass.
-    free_gpus, free_at_s, window_start_s, window_end_s, window_account : arrays, shape (nodes,)
+    free_gpus, free_at_s : arrays, shape (nodes,)
         As in ``policies.views.NodesView``.
     tenant_end_s, tenant_gpus : arrays, shape (nodes, g)
         Expected end and GPUs of the jobs on shared nodes, 0 GPUs for none.
+    windows : WindowColumns
+        Times in which nodes are kept for somebody.
     backfills : bool
         EASY backfilling; otherwise the first job that does not fit stops the pass.
     started : int array, shape (queued,)
@@ -233,14 +225,10 @@ def node_pass(
             if shares:
                 hole = -1
                 if late:
-                    hole = _best_hole(
-                        gpus, now_s, end_s, account, left, window_start_s, window_end_s, window_account, promised
-                    )
+                    hole = _best_hole(gpus, now_s, end_s, account, left, windows, promised)
                     is_apart = hole >= 0
                 if hole < 0 and (not late or extra >= 1):
-                    hole = _best_hole(
-                        gpus, now_s, end_s, account, left, window_start_s, window_end_s, window_account, none
-                    )
+                    hole = _best_hole(gpus, now_s, end_s, account, left, windows, none)
                     charge = 1 if late else 0
                 fits = hole >= 0
                 if fits:
@@ -250,14 +238,11 @@ def node_pass(
                     barred, is_apart = promised, True
                 elif late:
                     charge = nodes
-                fits = (
-                    _count_free(g, now_s, end_s, account, left, window_start_s, window_end_s, window_account, barred)
-                    >= nodes
-                )
+                fits = _count_free(g, now_s, end_s, account, left, windows, barred) >= nodes
                 if fits:
                     _take_whole(
                         nodes, g, now_s, end_s, account, left, free_at,
-                        window_start_s, window_end_s, window_account, barred,
+                        windows, barred,
                     )  # fmt: skip
         if fits:
             extra -= charge
@@ -273,12 +258,12 @@ def node_pass(
             if shares:
                 shadow_s = _promise_part(
                     gpus, length_s, account, g, now_s, left, free_at, t_end, t_gpus,
-                    window_start_s, window_end_s, window_account, promised,
+                    windows, promised,
                 )  # fmt: skip
             else:
                 shadow_s, extra = _promise_nodes(
                     nodes, length_s, account, g, now_s, left, free_at,
-                    window_start_s, window_end_s, window_account, promised,
+                    windows, promised,
                 )  # fmt: skip
             most_apart, whole_apart = _room(g, left, promised)
     return n_started, head, shadow_s

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from simulator.scheduling.backfill import easy_pass, fifo_pass
 from simulator.scheduling.node_pass import node_pass
+from simulator.scheduling.windows import WindowColumns
 
 G = 4
 NOW = 100.0
@@ -37,13 +38,13 @@ def states(draw: st.DrawFn, plain: bool = False) -> dict[str, Any]:
                 left -= gpus
                 t_gpus[node, slot], t_end[node, slot] = gpus, NOW + draw(st.integers(1, 9))
             free[node], free_at[node] = left, t_end[node].max()
-    begin, until, owner = np.full(n, math.inf), np.full(n, math.inf), np.full(n, -1)
-    if not plain:
-        for node in range(n):
-            if draw(st.integers(0, 3)) == 0:
-                begin[node] = NOW + draw(st.integers(-3, 6))
-                until[node] = begin[node] + draw(st.integers(4, 8))
-                owner[node] = draw(st.integers(-1, 1))
+    windows = []  # begin, end, account, node
+    for node in range(n) if not plain else []:
+        begin = NOW + draw(st.integers(-3, 6))
+        for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 3]))):
+            length = draw(st.integers(4, 8))
+            windows.append((begin, begin + length, draw(st.integers(-1, 1)), node))
+            begin += length + draw(st.integers(0, 6))
     queued = draw(st.integers(1, 10))
     shares = np.array([not plain and draw(st.booleans()) for _ in range(queued)])
     nodes = np.array([1 if part else draw(st.integers(1, n)) for part in shares])
@@ -53,8 +54,16 @@ def states(draw: st.DrawFn, plain: bool = False) -> dict[str, Any]:
         "requested": np.array([float(draw(st.integers(1, 12))) for _ in range(queued)]),
         "account": np.array([draw(st.integers(0, 1)) for _ in range(queued)]),
         "free": free.astype(np.int64), "free_at": free_at, "t_end": t_end, "t_gpus": t_gpus,
-        "begin": begin, "until": until, "owner": owner.astype(np.int64),
+        "windows": sorted(windows),
     }  # fmt: skip
+
+
+def columns(windows: list[tuple[float, float, int, int]], nodes: int) -> WindowColumns:
+    begin, end, account, node = zip(*windows, strict=True) if windows else ((), (), (), ())
+    return WindowColumns(
+        np.array(begin, dtype=float), np.array(end, dtype=float), np.array(account, dtype=np.int64),
+        np.array(node, dtype=np.int64), np.eye(nodes, dtype=np.bool_),
+    )  # fmt: skip
 
 
 def call(s: dict[str, Any], backfills: bool) -> tuple[list[int], list[bool], set[int], int, float]:
@@ -63,7 +72,7 @@ def call(s: dict[str, Any], backfills: bool) -> tuple[list[int], list[bool], set
     promised = np.zeros(len(s["free"]), np.bool_)
     count, head, shadow_s = node_pass(
         s["nodes"], s["gpus"], s["shares"], s["requested"], s["account"], G, NOW, s["free"], s["free_at"],
-        s["t_end"], s["t_gpus"], s["begin"], s["until"], s["owner"], backfills, started, apart, promised,
+        s["t_end"], s["t_gpus"], columns(s["windows"], len(s["free"])), backfills, started, apart, promised,
     )  # fmt: skip
     nodes = set(np.flatnonzero(promised).tolist())
     return started[:count].tolist(), apart[:count].tolist(), nodes, head, shadow_s
@@ -82,8 +91,8 @@ def test_whole_nodes_without_windows_are_served_as_by_the_plain_passes(s: dict[s
 
 def is_open(s: dict[str, Any], node: int, start_s: float, job: int) -> bool:
     end_s = start_s + s["requested"][job]
-    free_of_it = end_s <= s["begin"][node] or start_s >= s["until"][node]
-    return bool(free_of_it or s["owner"][node] == s["account"][job])
+    mine = [(begin, end, account) for begin, end, account, place in s["windows"] if place == node]
+    return all(end_s <= begin or start_s >= end or account == s["account"][job] for begin, end, account in mine)
 
 
 def ready_s(s: dict[str, Any], node: int, gpus: int) -> float:
@@ -131,7 +140,7 @@ def test_starts_fit_and_without_starts_the_promise_is_the_earliest_possible(s: d
     if head != 0:
         return
     wanted = int(s["gpus"][0]) if s["shares"][0] else G
-    moments = {NOW, *s["until"][np.isfinite(s["until"])].tolist()}
+    moments = {NOW, *(end for _, end, _, _ in s["windows"])}
     moments |= {ready_s(s, n, wanted) for n in range(len(s["free"]))} | {
         ready_s(s, n, G) for n in range(len(s["free"]))
     }

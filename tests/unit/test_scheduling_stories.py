@@ -20,6 +20,7 @@ from simulator.policies.recovery.ladder import ReplaceOrShrink, RequeueJob
 from simulator.policies.scheduling.defragment import Defragment
 from simulator.policies.scheduling.easy import Easy
 from simulator.policies.scheduling.elastic import Elastic
+from simulator.policies.scheduling.fifo import Fifo
 from simulator.policies.scheduling.no_gang import NoGang
 from simulator.policies.scheduling.preemptive import Preemptive
 from simulator.policies.scheduling.quota import Quota
@@ -371,6 +372,38 @@ def test_jobs_end_before_maintenance_and_those_that_do_not_are_stopped_with_thei
     assert times(outcome, "start_s") == [0, 200]  # it said it would end before
     assert times(outcome, "end_s") == [200, 800]
     assert outcome.summary["lost_work_gpu_s"] == 0
+
+
+def test_a_reservation_of_its_own_does_not_hide_the_maintenance_behind_it() -> None:
+    mine = Window("mine", 100.0, 200.0, np.array([0]), "a", is_maintenance=False)
+    upgrade = Window("upgrade", 300.0, 400.0, np.array([0]), "", is_maintenance=True)
+    jobs = job_table([1], [500.0], [0.0], account=["a"], requested_s=[600.0])
+    for policy in (Fifo(), Easy(), Preemptive(), Quota(quotas=(("a", 8.0),))):
+        outcome = story(cluster(1, jobs, scheduling=policy, windows=(mine, upgrade), saves=profile()), [])
+        assert times(outcome, "start_s") == [400]
+        assert outcome.summary["lost_work_gpu_s"] == 0
+
+
+def test_a_window_cut_into_several_is_the_same_window() -> None:
+    """Node 0 is kept for c from 200 to 1000; the first job needs both nodes for 400 s, the second one of them."""
+    jobs = job_table([2, 1], [300.0, 300.0], [0.0, 100.0], account=["a", "b"], requested_s=[400.0, 400.0])
+    cuts = ([200.0, 1000.0], [200.0, 500.0, 1000.0], [200.0, 300.0, 600.0, 900.0, 1000.0])
+    for cut in cuts:
+        windows = tuple(
+            Window(f"part-{k}", cut[k], cut[k + 1], np.array([0]), "c", is_maintenance=False)
+            for k in range(len(cut) - 1)
+        )
+        outcome = story(cluster(2, jobs, scheduling=Easy(), windows=windows), [])
+        assert times(outcome, "start_s") == [1000, 100]
+
+
+def test_reservations_that_repeat_faster_than_the_head_needs_keep_nobody_else_waiting() -> None:
+    windows = tuple(
+        Window(f"again-{k}", 300.0 * k, 300.0 * k + 200.0, np.array([0]), "b", is_maintenance=False) for k in range(20)
+    )
+    jobs = job_table([2, 1], [250.0, 250.0], [0.0, 50.0], account=["a", "b"], requested_s=[300.0, 300.0])
+    outcome = story(cluster(2, jobs, scheduling=Easy(), windows=windows), [])
+    assert times(outcome, "start_s") == [5900, 50]  # the head when the last window is over
 
 
 def test_a_failure_before_a_reservation_leaves_the_reserved_nodes_to_their_account() -> None:

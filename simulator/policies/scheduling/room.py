@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.policies.views import Bools, Ints, SchedulerView
+from simulator.scheduling.windows import open_nodes
 
 
 class Room:
@@ -35,7 +36,7 @@ class Room:
         self._open: Bools | None = None
         if view.has_windows:
             end_s = view.now_s + float(queue.requested_s[position])
-            self._open = (end_s <= nodes.window_start_s) | (nodes.window_account == queue.account[position])
+            self._open = open_nodes(view.now_s, end_s, int(queue.account[position]), nodes.windows)
             self._free[~self._open] = 0
         self.gpus = int(self._free.sum())
 
