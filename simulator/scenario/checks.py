@@ -141,6 +141,9 @@ def _reservations(spec: VariantSpec) -> Iterator[Complaint]:
         own = list(_reservation(spec, section, path))
         if names[section.name] > 1:
             own.append(Complaint((*path, "name"), "two reservations share a name", repr(section.name), "unique names"))
+        known = _accounts(spec)
+        if section.account and known is not None and section.account not in known:
+            own.append(_unknown((*path, "account"), "no job is on this account", section.account, sorted(known)))
         yield from own
         found |= bool(own)
     if not found:
@@ -408,7 +411,7 @@ def _accounts(spec: VariantSpec) -> set[str] | None:
     names = {job.account or job.user for job in spec.workload.jobs} | set(
         () if synthetic is None else synthetic.accounts
     )
-    return {"/".join(name.split("/")[: n + 1]) for name in names for n in range(name.count("/") + 1)}
+    return {"/".join(name.split("/")[: n + 1]) for name in names if name for n in range(name.count("/") + 1)}
 
 
 def _own_keys(family: str, section: PolicySection, path: KeyPath) -> Iterator[Complaint]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from simulator import units
+from simulator.engine.feasibility import impossible
 from simulator.engine.world import World
 from simulator.network.facts import facts
 from simulator.scenario.assembly import assemble
@@ -19,6 +20,7 @@ from simulator.scenario.schema_workload import JobSection, SyntheticSection
 from simulator.scenario.sizes import job_names, job_nodes
 from simulator.scenario.synthetic import left_out, span_of, synthetic_model
 from simulator.scenario.workloads import trace_jobs, trace_notes
+from simulator.telemetry.submissions import submissions
 
 Rows = list[tuple[str, str]]
 
@@ -163,16 +165,22 @@ def _trace(spec: VariantSpec, world: World) -> Rows:
     table, report = trace_jobs(trace, spec.cluster.node.gpus)
     shared = table.shares & spec.cluster.node_sharing
     per_node = world.machine.gpus_per_node
-    busy = float((np.where(shared, table.gpus / per_node, table.nodes) * table.work_s).sum())
     span_s = float(table.submit_s[-1]) or math.nan
     unit = "a node" if trace.counts_nodes else "a GPU"
+    # By name, because the table of the world holds the jobs of the scenario too.
+    known = submissions(world.jobs, per_node)
+    never = set(known.job[list(impossible(world, known))].tolist())
+    stays = np.array([job not in never for job in table.job.tolist()])
     too_large = int((table.nodes > world.machine.nodes - world.machine.spare_nodes).sum())
+    others = int((~stays).sum()) - too_large
+    busy = float((np.where(shared, table.gpus / per_node, table.nodes) * table.work_s)[stays].sum())
     return [
         ("trace", f"{Path(trace.path).name}: {report.jobs_read} jobs, {len(table)} simulated; a processor is {unit}"),
         ("left out or changed", "; ".join(trace_notes(trace, spec.cluster.node.gpus)) or "nothing"),
         ("larger than the machine", f"{too_large} jobs, rejected when submitted"),
+        *([("not for their partition", f"{others} jobs, rejected when submitted")] if others else []),
         ("submitted over", units.show(span_s, "s")),
-        ("offered load", f"{busy / (span_s * world.machine.nodes):.3g} of the machine"),
+        ("offered load", f"{busy / (span_s * world.machine.nodes):.3g} of the machine, without those"),
     ]
 
 

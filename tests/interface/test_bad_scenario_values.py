@@ -355,8 +355,15 @@ CASES = [
         "allowed: at least 7200 s, its duration",
     ),
     Case(
+        "reservation_for_a_stranger",
+        changed("submit: 0 s", "submit: 0 s, account: vision")
+        + "reservations: [{name: r, start: 1 h, duration: 1 h, nodes: 2, account: visoin}]\n",
+        "s.yaml:32: reservations.0.account: no job is on this account; found 'visoin'; allowed: vision; "
+        "did you mean 'vision'?",
+    ),
+    Case(
         "reservations_meet",
-        GOOD
+        changed("submit: 0 s", "submit: 0 s, account: a")
         + "reservations:\n"
         + "  - {name: r, start: 1 h, duration: 2 h, nodes: 4, account: a}\n"
         + "  - {name: s, start: 2 h, duration: 2 h, nodes: 4, first_node: 3, maintenance: true}\n",
@@ -380,7 +387,7 @@ CASES = [
         changed("submit: 0 s", "submit: 0 s, account: vision").replace(
             "{policy: easy}", "{policy: multifactor, shares: {visio: 2}}"
         ),
-        "s.yaml:28: scheduling.shares.visio: no job is on this account; found 'visio'; allowed: , vision; "
+        "s.yaml:28: scheduling.shares.visio: no job is on this account; found 'visio'; allowed: vision; "
         "did you mean 'vision'?",
     ),
     Case(

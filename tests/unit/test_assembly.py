@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from simulator import engine
 from simulator.engine.world import World
 from simulator.policies.checkpointing.intervals import Fixed, Young
 from simulator.policies.recovery.ladder import ReplaceNodes, RequeueJob
@@ -303,3 +304,19 @@ def test_description_states_what_was_done_to_a_trace(tmp_path: Path) -> None:
         "1 estimates replaced by the run time, because none was requested"
     )
     assert jobs["larger than the machine"] == "1 jobs, rejected when submitted"
+
+
+def test_description_counts_what_will_be_rejected_as_the_engine_does(tmp_path: Path) -> None:
+    rows = [("a", 10.0, 4, "main"), ("b", 10.0, 16, "main"), ("c", 10.0, 4, "other"), ("d", 1000.0, 36, "main")]
+    lines = [f"{job},{50.0 * k},{run},{gpus},{part}" for k, (job, run, gpus, part) in enumerate(rows)]
+    (tmp_path / "jobs.csv").write_text("\n".join(["job,submit_s,run_s,gpus,partition", *lines]))
+    text = REPLAY.replace("format: swf, path: log.swf", "format: table, path: jobs.csv")
+    text = text.replace("cluster: {", "cluster: {partitions: {main: 3}, ")
+    (tmp_path / "replay.yaml").write_text(text)
+    scenario = load(tmp_path / "replay.yaml")
+    jobs = dict(dict(describe(scenario))["Jobs"])
+    assert jobs["larger than the machine"] == "1 jobs, rejected when submitted"
+    assert jobs["not for their partition"] == "2 jobs, rejected when submitted"
+    assert jobs["offered load"] == f"{10.0 / (150.0 * 8):.3g} of the machine, without those"
+    outcome = engine.run(assemble(scenario, scenario.baseline, 1, 0))
+    assert outcome.summary["jobs_rejected"] == 3

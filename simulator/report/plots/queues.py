@@ -328,7 +328,7 @@ def accounts_plot(results: Results) -> Plot | Missing:
 
 
 def gantt_plot(results: Results) -> Plot | Missing:
-    """Return nodes over time with the job that held each, for the first variant of a small case."""
+    """Return nodes over time with the job that held each, for the first two variants of a small case."""
     name, heading = "gantt", "Who held which node"
     table = results.table("spans", ["node", "job", "gpus", "start_s", "end_s"])
     if table.empty:
@@ -361,7 +361,7 @@ def gantt_plot(results: Results) -> Plot | Missing:
         if 0 < len(jobs) <= len(_SPAN_COLOURS):
             handles = [Patch(color=colour[job], label=shortened(plain(job), 22)) for job in jobs]
             figure.legend(handles=handles, loc="outside upper left", ncols=4)
-        footnote(figure, "One replication. A bar is a job on a node, its height by its GPUs; hatched: out of service.")
+        footnote(figure, "One replication. A bar is a job on a node; hatched: out of service; white: free, or a spare.")
     words = ", ".join(f"{plain(v)} {int((first['variant'] == v).sum())} spans" for v in variants)
     return Plot(
         name,
