@@ -30,9 +30,11 @@ class Spans:
 
     def __init__(self, simulation: Simulation) -> None:
         self._sim = simulation
-        self._open: list[dict[str, tuple[float, int]]] = [{} for _ in range(simulation.world.machine.nodes)]
+        nodes = simulation.world.machine.nodes
+        watches = nodes <= MOST_NODES
+        self._open: list[dict[str, tuple[float, int]]] = [{} for _ in range(nodes if watches else 0)]
         self.rows: list[tuple[int, str, int, float, float]] = []
-        if simulation.world.machine.nodes <= MOST_NODES:
+        if watches:
             simulation.fleet.watchers.append(self._note)
 
     def _note(self, nodes: NDArray[np.int64], now_s: float) -> None:
