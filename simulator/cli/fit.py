@@ -32,6 +32,7 @@ def fit(
     from simulator.errors import InputError
     from simulator.experiments.store import write_atomically
     from simulator.scenario.workload_models import model_text
+    from simulator.units import count_of
     from simulator.workload.fitting import fit as fitted
     from simulator.workload.traces import origin_of, read_trace, sample_of
 
@@ -57,7 +58,7 @@ def fit(
     }
     for reason, count in left.items():
         if count:
-            print(f"{count:,} jobs {reason} left out")
+            print(f"{count_of(count, 'job')} {reason} left out")
     _print(model, jobs)
     print(f"\nModel: {output}")
     if plot is not None:
@@ -91,7 +92,7 @@ def _print(model: WorkloadModel, jobs: Submissions) -> None:
         ),
         ("peak hour", f"{hours.index(max(hours)):02}:00, {max(hours):.3g} times the mean (least {min(hours):.3g})"),
         ("days, Monday first", ", ".join(f"{day:.3g}" for day in days)),
-        ("batches", f"{model.batches.mean:.3g} jobs on average, up to {max(model.batches.jobs)}"),
+        ("jobs a batch", f"{model.batches.mean:.3g} on average, up to {max(model.batches.jobs)}"),
         ("users", "not in the trace"),
         ("requested times", "not in the trace"),
         ("GPU time", f"{units.show(model.mean_gpu_s, 'GPU-s')} a job"),

@@ -19,10 +19,11 @@ def import_trace(
     ],
 ) -> None:
     """Read a job trace and write it as the common job table that scenarios replay."""
+    from simulator.units import count_of
     from simulator.workload.traces import origin_of, read_trace, write_table
 
     table, account = read_trace(format, file)
     write_table(table, str(output), origin_of(account.header))
     for line in account.describe():
         print(line)
-    print(f"{len(table):,} jobs written to {output}")
+    print(f"{count_of(len(table), 'job')} written to {output}")

@@ -316,7 +316,7 @@ class Jobs:
                     raise PolicyError(type(run.profile.recovery).__name__, sim.now, reason)
                 self.exchange(run, run.ids, len(run.ids))
             case Fail():
-                self._end(run, "failed", "the recovery policy gave up")
+                self._end(run, "failed", _why_given_up(run))
             case _:
                 raise PolicyError(type(run.profile.recovery).__name__, sim.now, f"unknown decision {decision!r}")
 
@@ -541,6 +541,11 @@ def _first_phases(run: Run) -> tuple[tuple[str, float], ...]:
         ("init", restart.initialise_s(run.nodes)),
         ("warm_up", restart.warm_up_s),
     )
+
+
+def _why_given_up(run: Run) -> str:
+    causes = dict.fromkeys(incident.kind.name for incident in run.recovering_from)
+    return f"given up after {' and '.join(causes) or 'a fault of its own'}"
 
 
 def _source(name: str) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from simpy.events import Event, EventPriority
 
 from simulator.accounting.ledger import STATES
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 LAST = EventPriority(3)
 """SimPy priority of a sample: it shows an instant as it ends, after the scheduling pass (priority 2)."""
 SAMPLES = 400
-DAY_S = 86400.0
+"""Samples of a run, where the scenario does not say how often; up to twice as many without a horizon."""
+SHORTEST_S = 1.0
 
 
 class Sampler:
@@ -34,11 +36,14 @@ class Sampler:
         self.queue: list[tuple[int, int, int, int, int]] = []
 
     def sample(self) -> Generator[Any, Any, None]:
-        """Sample at 0 and then at equal distances: as the scenario says, else a 400th of the horizon, else a day."""
+        """Sample at 0 and then at equal distances: as the scenario says, else a 400th of the horizon.
+
+        Without a horizon nobody knows how long the run will be. It begins with a 400th of the time in which jobs come
+        and the longest of them works, and drops every second sample whenever there are twice as many as wanted.
+        """
         world = self._sim.world
-        step_s = world.sample_every_s
-        if step_s is None:
-            step_s = DAY_S if world.horizon_s is None else world.horizon_s / SAMPLES
+        wanted_s = world.sample_every_s
+        step_s = self._first_step_s() if wanted_s is None else wanted_s
         ledger = self._sim.fleet.ledger
         env = self._sim.env
         delay_s = 0.0
@@ -47,10 +52,22 @@ class Sampler:
             event._ok, event._value = True, None
             env.schedule(event, LAST, delay_s)
             yield event
+            if wanted_s is None and world.horizon_s is None and len(self.times) == 2 * SAMPLES:
+                # The next sample in the coarser rhythm is this one: the last one kept lies a coarse step back.
+                self.times, self.gpus, self.queue = self.times[::2], self.gpus[::2], self.queue[::2]
+                step_s *= 2.0
             delay_s = step_s
             self.times.append(self._sim.now)
             self.gpus.append(tuple(ledger.gpus[state] for state in STATES))
             self.queue.append(self._queue())
+
+    def _first_step_s(self) -> float:
+        world = self._sim.world
+        if world.horizon_s is not None:
+            return world.horizon_s / SAMPLES
+        jobs = world.jobs
+        longest_s = jobs.work_s[np.isfinite(jobs.work_s)].max(initial=0.0)
+        return max(float(jobs.submit_s.max(initial=0.0) + longest_s) / SAMPLES, SHORTEST_S)
 
     def _queue(self) -> tuple[int, int, int, int, int]:
         """Return waiting jobs and their GPUs, running jobs, free GPUs and those on partly held nodes."""

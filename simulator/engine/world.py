@@ -149,7 +149,7 @@ class World:
     warm_up_s : float
         Start of the window in which occupancy (nodes out, spares in use) is measured.
     sample_every_s : float or None
-        Distance of the samples in the ``series`` table; None: a 400th of the horizon.
+        Distance of the samples in the ``series`` table; None: a 400th of the horizon, or 400 to 800 in all.
     seed, replication : int
         Key of all random streams.
     """

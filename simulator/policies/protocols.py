@@ -17,7 +17,8 @@ class SchedulingPolicy(Protocol):
 
     More names are looked up where a policy has them. ``remember()`` returns a fresh object at the start of a run,
     which every view carries as ``memory``. ``usage_half_life_s`` asks for the decayed usage of the accounts.
-    ``acts_always`` asks for passes while no GPU is free or nobody waits.
+    ``acts_always`` asks for passes while no GPU is free or nobody waits. ``refuses(known)`` returns by index why jobs
+    can never start under this policy, whoever else is there; they are rejected when they are submitted.
     """
 
     def schedule(self, view: SchedulerView) -> Sequence[Scheduling]:

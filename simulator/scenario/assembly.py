@@ -19,7 +19,7 @@ from simulator.scenario.resolved import Scenario
 from simulator.scenario.schema import VariantSpec
 from simulator.scenario.synthetic import synthetic_jobs
 from simulator.scenario.windows import windows_of
-from simulator.scenario.workloads import in_order, jobs_of, stamp_of
+from simulator.scenario.workloads import as_recorded, in_order, jobs_of, stamp_of
 from simulator.workload.job import JobTable
 
 
@@ -59,9 +59,7 @@ def _with_synthetic(spec: VariantSpec, world: World) -> JobTable:
     section, gpus = spec.workload.synthetic, spec.cluster.node.gpus
     assert section is not None
     drawn = synthetic_jobs(section, gpus, spec.cluster.working_gpus, spec.horizon, world.seed, world.replication)
-    profile = np.full(len(drawn), len(world.profiles) - 1, dtype=np.int64)
-    drawn = replace(drawn, profile=profile, shares=drawn.shares & spec.cluster.node_sharing)
-    return in_order([world.jobs, drawn])
+    return in_order([world.jobs, as_recorded(drawn, spec, section, len(world.profiles) - 1, list(world.curves))])
 
 
 @functools.lru_cache(maxsize=64)

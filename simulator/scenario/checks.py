@@ -13,6 +13,7 @@ from simulator.policies.registry import families
 from simulator.scenario.fabrics import fabric_parts, network_of
 from simulator.scenario.loading import nearest
 from simulator.scenario.policy_fields import PolicySection, keys_of
+from simulator.scenario.quantities import merged
 from simulator.scenario.resolution import (
     fault_sections,
     repair_name_of,
@@ -206,6 +207,10 @@ def _jobs(spec: VariantSpec) -> Iterator[Complaint]:
             yield Complaint(
                 path, "a job without work runs to the horizon, and there is none", allowed="work or horizon"
             )
+        if spec.horizon is None and _comes_back_for_ever(spec, job):
+            problem = "a bug of its own stops every attempt, and it comes back without end"
+            allowed = "a horizon, or recovery: {most_requeues: 3}, for example"
+            yield Complaint((*path, "fails_after"), problem, allowed=allowed)
         if spec.horizon is not None and job.submit >= spec.horizon:
             yield Complaint((*path, "submit"), "submitted after the horizon", f"{job.submit:g} s")
         if job.checkpoint is not None:
@@ -215,6 +220,16 @@ def _jobs(spec: VariantSpec) -> Iterator[Complaint]:
     yield from _tiers(spec.checkpoint, ("checkpoint",))
     yield from _recorded(spec.workload.trace, ("workload", "trace"))
     yield from _recorded(spec.workload.synthetic, ("workload", "synthetic"))
+
+
+def _comes_back_for_ever(spec: VariantSpec, job: JobSection) -> bool:
+    """Return whether nothing ends the attempts of a job that stops itself."""
+    if job.fails_after is None or (job.work is not None and job.work <= job.fails_after):
+        return False
+    recovery = merged(spec.recovery, job.recovery)
+    keys = keys_of(families()["recovery"][recovery.chosen()])
+    caps = [cap for cap in ("give_up_after", "most_requeues") if cap in keys]  # without any it has a rule of its own
+    return bool(caps) and not any(getattr(recovery, cap) for cap in caps)
 
 
 def _asked(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Complaint]:

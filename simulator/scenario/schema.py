@@ -96,7 +96,7 @@ class VariantSpec(Section):
     warm_up: Seconds = 0.0
     """Start of the window in which occupancy (nodes out, spares in use) is measured."""
     sample_every: PositiveSeconds | None = None
-    """Distance of the samples of node states over time; absent: a 400th of the horizon."""
+    """Distance of the samples over time; absent: a 400th of the horizon, or 400 to 800 samples without one."""
     cluster: ClusterSection
     """The machine."""
     faults: FaultsSection = FaultsSection()

@@ -154,17 +154,31 @@ class CheckpointSection(Section):
     """Checkpoint tiers, cheapest first; empty: nothing is saved."""
 
 
-class ElasticSection(Section):
+class CurveSection(Section):
+    """How fast an elastic job is: 1 / (f + (1 - f) / n + c (n - 1)) on n nodes."""
+
+    serial_fraction: Fraction = 0.0
+    """Share f of the work that more nodes do not speed up."""
+    cost_per_node: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Time c that each further node adds to a step, relative to a step on one node."""
+
+
+class ElasticSection(CurveSection):
     """Widths between which an elastic job can run, and how fast it is: 1 / (f + (1 - f) / n + c (n - 1)) on n nodes."""
 
     fewest: Nodes
     """Nodes it needs."""
     most: Nodes | None = None
     """Nodes it can use; absent: those it asks for."""
-    serial_fraction: Fraction = 0.0
-    """Share f of the work that more nodes do not speed up."""
-    cost_per_node: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Time c that each further node adds to a step, relative to a step on one node."""
+
+
+class ElasticFactorsSection(CurveSection):
+    """Widths of jobs that hold whole nodes, by the nodes they ask for, and how fast they are on n nodes."""
+
+    fewest: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """A job needs this share of its nodes, rounded up."""
+    most: Annotated[float, Field(ge=1, le=1000)] = 1.0
+    """It can use so many times its nodes, rounded down, the machine without its spares at most."""
 
 
 class JobSection(Section):
@@ -213,6 +227,8 @@ class RecordedSection(Section):
     """Where and how often they save their work; absent: nothing is saved."""
     recovery: RecoverySection | None = None
     """What happens after an interruption, over the recovery section; absent: requeued."""
+    elastic: ElasticFactorsSection | None = None
+    """Widths at which those that hold whole nodes can run, for the policy elastic; absent: they are rigid."""
 
 
 class TraceSection(RecordedSection):

@@ -76,8 +76,8 @@ def synthetic_jobs(
     seed, replication : int
         Key of the random streams; the same for all variants.
     """
-    # A section holds mappings and has no hash; what is said of checkpoints and recovery does not change the jobs.
-    key = section.model_dump_json(exclude={"checkpoint", "recovery"})
+    # A section holds mappings and has no hash; checkpoints, recovery and widths do not change the draw.
+    key = section.model_dump_json(exclude={"checkpoint", "recovery", "elastic"})
     return _jobs(_Key(key, section), gpus_per_node, machine_gpus, horizon_s, seed, replication, _stamp(section))
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from simulator.engine.world import JobProfile
 from simulator.scenario.profiles import recorded_profile, training_step, written_profile
 from simulator.scenario.schema import VariantSpec
-from simulator.scenario.schema_workload import JobSection, TraceSection
+from simulator.scenario.schema_workload import CurveSection, JobSection, RecordedSection, TraceSection
 from simulator.scenario.sizes import job_names, job_nodes
+from simulator.units import count_of
 from simulator.workload.elastic import GoodputCurve
 from simulator.workload.job import JobTable, job_table
 from simulator.workload.traces import CleaningReport, ImportReport, read_trace, to_processors
@@ -41,18 +42,15 @@ def jobs_of(spec: VariantSpec) -> tuple[JobTable, tuple[JobProfile, ...], tuple[
             work_s = job.training.steps * step.nominal_s
         curve = -1
         if job.elastic is not None:
-            found = GoodputCurve(job.elastic.serial_fraction, job.elastic.cost_per_node)
-            if found not in curves:
-                curves.append(found)
-            curve = curves.index(found)
+            curve = _numbered(job.elastic, curves)
         tables.append(_written(spec, job, work_s, profiles.index(profile), curve))
     if spec.workload.trace is not None:
         profiles.append(recorded_profile(spec, spec.workload.trace, "trace"))
         table, _ = trace_jobs(spec.workload.trace, spec.cluster.node.gpus)
-        profile_of = np.full(len(table), len(profiles) - 1, dtype=np.int64)
-        tables.append(replace(table, profile=profile_of, shares=table.shares & spec.cluster.node_sharing))
+        tables.append(as_recorded(table, spec, spec.workload.trace, len(profiles) - 1, curves))
     if spec.workload.synthetic is not None:
         profiles.append(recorded_profile(spec, spec.workload.synthetic, "synthetic"))
+        _numbered(spec.workload.synthetic.elastic, curves)
     return in_order(tables or [_no_jobs()]), tuple(profiles), tuple(curves)
 
 
@@ -80,6 +78,50 @@ def _written(spec: VariantSpec, job: JobSection, work_s: float | None, profile: 
         columns["most"] = np.full(len(names), job.elastic.most or nodes, dtype=np.int64)
     columns["submit_s"] = columns["submit_s"] + (job.submit_every or 0.0) * np.arange(len(names))
     return job_table(job=np.array(names, dtype=object), **columns)
+
+
+def as_recorded(
+    table: JobTable, spec: VariantSpec, section: RecordedSection, profile: int, curves: list[GoodputCurve]
+) -> JobTable:
+    """Return the jobs of a trace or a model as a variant runs them.
+
+    Parameters
+    ----------
+    table : JobTable
+        Rigid jobs.
+    spec : VariantSpec
+    section : RecordedSection
+        What holds for all of them.
+    profile : int
+        Index of their profile.
+    curves : list of GoodputCurve
+        Curves known so far; that of the section is put in.
+    """
+    shares = table.shares & spec.cluster.node_sharing
+    table = replace(table, profile=np.full(len(table), profile, dtype=np.int64), shares=shares)
+    if section.elastic is None:
+        return table
+    usable = spec.cluster.nodes - spec.cluster.spares.count
+    # A job that leaves GPUs of its nodes unused has no width that follows from its nodes.
+    varies = ~shares & (table.gpus == table.nodes * spec.cluster.node.gpus) & (table.nodes <= usable)
+    fewest = np.ceil(table.nodes * section.elastic.fewest).astype(np.int64)
+    most = np.minimum(np.floor(table.nodes * section.elastic.most).astype(np.int64), usable)
+    return replace(
+        table,
+        fewest=np.where(varies, fewest, table.nodes),
+        most=np.where(varies, most, table.nodes),
+        width=np.where(varies, _numbered(section.elastic, curves), -1),
+    )
+
+
+def _numbered(section: CurveSection | None, curves: list[GoodputCurve]) -> int:
+    """Return the index of a section's curve, put in where it is new."""
+    if section is None:
+        return -1
+    curve = GoodputCurve(section.serial_fraction, section.cost_per_node)
+    if curve not in curves:
+        curves.append(curve)
+    return curves.index(curve)
 
 
 def _no_jobs() -> JobTable:
@@ -123,14 +165,17 @@ def trace_notes(section: TraceSection, gpus_per_node: int) -> tuple[str, ...]:
     """Return what was left out of a trace or changed in it, one sentence each; empty when nothing was."""
     broken = import_report(section)
     _, cleaning = trace_jobs(section, gpus_per_node)
-    notes = [f"{len(lines)} rows dropped: {why}, first in line {lines[0]}" for why, lines in broken.reasons().items()]
+    notes = [
+        f"{count_of(len(lines), 'row')} dropped: {why}, first in line {lines[0]}"
+        for why, lines in broken.reasons().items()
+    ]
     counted = (
-        (cleaning.without_processors, "jobs without a size left out"),
-        (cleaning.without_run_time, "jobs without a run time left out"),
-        (cleaning.cut_to_request, "run times cut to the requested time"),
-        (cleaning.estimated_by_run_time, "estimates replaced by the run time, because none was requested"),
+        (cleaning.without_processors, "job", "without a size left out"),
+        (cleaning.without_run_time, "job", "without a run time left out"),
+        (cleaning.cut_to_request, "run time", "cut to the requested time"),
+        (cleaning.estimated_by_run_time, "estimate", "replaced by the run time, because none was requested"),
     )
-    return (*notes, *(f"{count} {what}" for count, what in counted if count))
+    return (*notes, *(f"{count_of(count, noun)} {what}" for count, noun, what in counted if count))
 
 
 def stamp_of(section: TraceSection | None) -> tuple[int, int]:

@@ -7,7 +7,7 @@ never guessed: ``400G`` (bits or bytes), ``400 gb/s`` (case decides), ``30`` for
 
 from simulator.units.rates import Rate, parse_mtbf, parse_rate, show_rate
 from simulator.units.reading import parse
-from simulator.units.showing import in_unit, show
+from simulator.units.showing import count_of, in_unit, show
 from simulator.units.table import KINDS, Kind
 
-__all__ = ["KINDS", "Kind", "Rate", "in_unit", "parse", "parse_mtbf", "parse_rate", "show", "show_rate"]
+__all__ = ["KINDS", "Kind", "Rate", "count_of", "in_unit", "parse", "parse_mtbf", "parse_rate", "show", "show_rate"]

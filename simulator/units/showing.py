@@ -116,3 +116,8 @@ def _exactly(value: float, rules: Kind) -> str:
 def _read(text: str, rules: Kind) -> float:
     """Return what `parse` makes of a text, range not checked."""
     return float(rules.in_base(*split(text, rules)))
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return "1 replication", "30 replications"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -383,6 +383,12 @@ CASES = [
         "allowed: fewest <= nodes <= most <= the machine without its spares",
     ),
     Case(
+        "bug_without_end",
+        changed("submit: 0 s", "submit: 0 s, work: 1 h, fails_after: 1 min").replace("horizon: 10 days\n", ""),
+        "s.yaml:19: workload.jobs.0.fails_after: a bug of its own stops every attempt, and it comes back without end; "
+        "allowed: a horizon, or recovery: {most_requeues: 3}, for example",
+    ),
+    Case(
         "share_of_nobody",
         changed("submit: 0 s", "submit: 0 s, account: vision").replace(
             "{policy: easy}", "{policy: multifactor, shares: {visio: 2}}"

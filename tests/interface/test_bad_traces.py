@@ -407,7 +407,7 @@ def test_nothing_left_after_cleaning(tmp_path: Path) -> None:
     table, _ = read_trace("swf", path)
     with pytest.raises(InputError) as error:
         to_processors(table, processors=3)
-    assert str(error.value) == "no job is left after cleaning; found 1 jobs; allowed: at least one job"
+    assert str(error.value) == "no job is left after cleaning; found 1 job; allowed: at least one job"
     with pytest.raises(InputError) as error:
         to_processors(table, estimates="exactly")  # type: ignore[arg-type]
     expected = "estimates: unknown kind of estimates; found 'exactly'; allowed: requested, exact; did you mean 'exact'?"

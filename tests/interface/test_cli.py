@@ -263,7 +263,7 @@ def test_import_writes_the_common_table(tmp_path):
     trace.write_text("; UnixStartTime: 0\n1 0 5 60 2 -1 -1 2 100 -1 1 7 1 1 1 1 -1 -1\n")
     done = invoke("import", "swf", trace, "-o", tmp_path / "jobs.parquet")
     assert done.returncode == 0, done.stderr
-    assert "1 jobs written" in done.stdout
+    assert "1 job written" in done.stdout
     table = pd.read_parquet(tmp_path / "jobs.parquet")
     assert (table["run_s"][0], table["requested_s"][0]) == (60.0, 100.0)
 

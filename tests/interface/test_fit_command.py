@@ -42,7 +42,7 @@ def test_it_prints_a_table_and_writes_model_and_figure(trace: Path, tmp_path: Pa
     model, plot = tmp_path / "site.yaml", tmp_path / "site.png"
     code, text, _ = invoke("fit", "swf", trace, "-o", model, "--plot", plot)
     assert code == 0
-    for part in ("1 jobs without GPUs left out", "1 jobs without a run time left out", "398 in ", "peak hour", "\n16 "):
+    for part in ("1 job without GPUs left out", "1 job without a run time left out", "398 in ", "peak hour", "\n16 "):
         assert part in text
     found = read_model(str(model))
     assert found.name == "site"

@@ -18,6 +18,7 @@ from simulator.scenario import load
 from simulator.scenario.assembly import assemble
 from simulator.scenario.describe import describe
 from simulator.scenario.expectations import faults_per_s, job_expectation, nodes_out
+from simulator.workload.elastic import GoodputCurve
 
 DAY_S = 86400.0
 
@@ -207,6 +208,35 @@ def test_trace_options(tmp_path: Path) -> None:
     assert table.requested_s.tolist() == table.work_s.tolist() == [10.0, 50.0, 60.0]
 
 
+def test_jobs_of_a_trace_and_drawn_ones_get_widths_where_they_hold_whole_nodes(tmp_path: Path) -> None:
+    """Nodes of 4 GPUs, 32 of them: a part of a node, a node, three, two and a half, 20, and more than there are."""
+    rows = [2, 4, 12, 10, 80, 400]
+    lines = [f"j{gpus},{50.0 * k},100,{gpus}" for k, gpus in enumerate(rows)]
+    (tmp_path / "jobs.csv").write_text("\n".join(["job,submit_s,run_s,gpus", *lines]))
+    text = """
+name: widths
+horizon: 2 days
+cluster: {nodes: 32, node: {gpus: 4}}
+workload:
+  trace: {format: table, path: jobs.csv, elastic: {fewest: 0.5, most: 2.5, serial_fraction: 0.1}}
+  synthetic: {model: philly, jobs: 200, elastic: {fewest: 0.25, most: 2, cost_per_node: 0.01}}
+"""
+    found = world(tmp_path, text)
+    jobs = found.jobs
+    of = {name: row for row, name in enumerate(jobs.job.tolist())}
+    widths = [(jobs.fewest[of[f"j{gpus}"]], jobs.nodes[of[f"j{gpus}"]], jobs.most[of[f"j{gpus}"]]) for gpus in rows]
+    assert widths == [(1, 1, 1), (1, 1, 2), (2, 3, 7), (3, 3, 3), (10, 20, 32), (100, 100, 100)]
+    assert [jobs.width[of[f"j{gpus}"]] for gpus in rows] == [-1, 0, 0, -1, 0, -1]
+    assert found.curves == (GoodputCurve(0.1, 0.0), GoodputCurve(0.0, 0.01))
+    drawn = np.array([name.startswith("synthetic") for name in jobs.job.tolist()])
+    whole = drawn & ~jobs.shares & (jobs.gpus == 4 * jobs.nodes)
+    assert whole.any()
+    assert set(jobs.width[whole].tolist()) == {1}
+    assert set(jobs.width[drawn & ~whole].tolist()) == {-1}
+    assert jobs.fewest[whole].tolist() == [math.ceil(nodes / 4) for nodes in jobs.nodes[whole].tolist()]
+    assert jobs.most[whole].tolist() == [min(2 * nodes, 32) for nodes in jobs.nodes[whole].tolist()]
+
+
 def test_a_trace_written_anew_is_read_anew(tmp_path: Path) -> None:
     log = tmp_path / "log.swf"
     log.write_text(SWF)
@@ -300,10 +330,10 @@ def test_description_states_what_was_done_to_a_trace(tmp_path: Path) -> None:
     jobs = dict(dict(describe(load(tmp_path / "replay.yaml")))["Jobs"])
     assert jobs["trace"] == "log.swf: 7 jobs, 5 simulated; a processor is a node"
     assert jobs["left out or changed"] == (
-        "1 jobs without a size left out; 1 jobs without a run time left out; 1 run times cut to the requested time; "
-        "1 estimates replaced by the run time, because none was requested"
+        "1 job without a size left out; 1 job without a run time left out; 1 run time cut to the requested time; "
+        "1 estimate replaced by the run time, because none was requested"
     )
-    assert jobs["larger than the machine"] == "1 jobs, rejected when submitted"
+    assert jobs["larger than the machine"] == "1 job, rejected when submitted"
 
 
 def test_description_counts_what_will_be_rejected_as_the_engine_does(tmp_path: Path) -> None:
@@ -315,8 +345,8 @@ def test_description_counts_what_will_be_rejected_as_the_engine_does(tmp_path: P
     (tmp_path / "replay.yaml").write_text(text)
     scenario = load(tmp_path / "replay.yaml")
     jobs = dict(dict(describe(scenario))["Jobs"])
-    assert jobs["larger than the machine"] == "1 jobs, rejected when submitted"
-    assert jobs["not for their partition"] == "2 jobs, rejected when submitted"
+    assert jobs["larger than the machine"] == "1 job, rejected when submitted"
+    assert jobs["not for their partition or quota"] == "2 jobs, rejected when submitted"
     assert jobs["offered load"] == f"{10.0 / (150.0 * 8):.3g} of the machine, without those"
     outcome = engine.run(assemble(scenario, scenario.baseline, 1, 0))
     assert outcome.summary["jobs_rejected"] == 3

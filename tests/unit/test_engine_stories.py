@@ -11,6 +11,7 @@ import pytest
 from worlds import fault, job_table, ledger, machine, profile, repair, story, world
 
 from simulator.distributions import Duration
+from simulator.engine.sampling import SAMPLES
 from simulator.policies.recovery.ladder import GiveUp, ReplaceNodes, RequeueJob
 from simulator.workload.checkpoints import CheckpointTier
 from simulator.workload.restart import RestartPhases
@@ -120,7 +121,21 @@ def test_giving_up_fails_the_job_and_ends_the_run() -> None:
     base = one_job(horizon_s=None)
     outcome = story(replace(base, profiles=(replace(base.profiles[0], recovery=GiveUp()),)), [(500.0, 0, 2)])
     assert outcome.tables["jobs"]["state"].tolist() == ["failed"]
+    assert outcome.tables["jobs"]["reason"].tolist() == [f"given up after {base.faults[0].name}"]
     assert outcome.tables["jobs"]["end_s"].tolist() == [530]
+
+
+@pytest.mark.parametrize("nodes", [1, 8])
+def test_a_run_without_a_horizon_is_sampled_evenly_some_hundred_times_however_long_it_takes(nodes: int) -> None:
+    """100 jobs of an hour that come within a day are done in 25 hours on a node each, in 100 on all eight."""
+    jobs = job_table([nodes] * 100, [3600.0] * 100, np.linspace(0.0, 86400.0, 100).tolist())
+    outcome = story(world(machine(8), jobs, profile()), [])
+    assert max(outcome.tables["jobs"]["end_s"]) == pytest.approx(25 * 3600 if nodes == 1 else 360_000)
+    time_s = outcome.tables["queue"]["time_s"]
+    assert SAMPLES <= len(time_s) <= 2 * SAMPLES + 1
+    assert np.ptp(np.diff(time_s)) < 1e-6
+    assert time_s[0] == 0.0
+    assert np.unique(outcome.tables["series"]["time_s"]).tolist() == time_s.tolist()
 
 
 def test_no_progress_limit_counts_interruptions_without_new_saved_work() -> None:

@@ -174,12 +174,20 @@ def test_an_account_within_its_quota_is_never_reclaimed_from_and_nobody_borrows_
     assert outcome.summary["preemptions"] == 0
 
 
-def test_a_job_that_no_quota_covers_ends_the_run_with_a_reason() -> None:
-    jobs = job_table([1, 2], [100.0, 100.0], account=["a", "a"])
-    outcome = story(cluster(4, jobs, scheduling=Quota(quotas=(("a", 8.0),), borrowing=False)), [])
-    assert times(outcome, "state") == ["completed", "pending"]
-    assert times(outcome, "reason") == ["", "waits for ever: nothing runs, and the scheduler does not start it"]
-    assert outcome.tables["ledger"]["gpu_s"].sum() == pytest.approx(100 * 32)
+def test_a_job_that_no_quota_covers_is_rejected_with_the_reason_unless_it_may_borrow() -> None:
+    jobs = job_table([1, 2, 1], [100.0] * 3, account=["a", "a", "b"])
+    own, borrowed = (
+        story(cluster(4, jobs, scheduling=Quota(quotas=(("a", 8.0),), borrowing=borrowing)), [])
+        for borrowing in (False, True)
+    )
+    assert times(own, "state") == ["completed", "rejected", "rejected"]
+    assert times(own, "reason") == [
+        "",
+        "asks for 16 GPUs; its account 'a' has a quota of 8 and must not borrow",
+        "asks for 8 GPUs; its account 'b' has a quota of 0 and must not borrow",
+    ]
+    assert own.tables["ledger"]["gpu_s"].sum() == pytest.approx(100 * 32)
+    assert times(borrowed, "state") == ["completed"] * 3
 
 
 # --- elastic width --------------------------------------------------------------------------------------------------
@@ -341,6 +349,7 @@ def test_requeues_are_capped_and_pause_longer_each_time() -> None:
     recovery = RequeueJob(most_requeues=3, backoff=10.0, backoff_growth=2.0)
     outcome = story(cluster(2, jobs, recovery=recovery, saves=profile()), [])
     assert times(outcome, "state") == ["failed"]
+    assert times(outcome, "reason") == ["given up after a fault of its own"]
     assert times(outcome, "attempts") == [4]
     assert times(outcome, "end_s") == [4 * 100 + 10 + 20 + 40]
     capped = replace(recovery, longest_backoff=15.0)

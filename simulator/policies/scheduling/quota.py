@@ -12,6 +12,8 @@ from simulator.policies.fields import Numbers, parameter
 from simulator.policies.scheduling.preempting import Preempting
 from simulator.policies.views import Floats, Ints, SchedulerView
 from simulator.scheduling.quotas import within_quota
+from simulator.telemetry.submissions import Submissions
+from simulator.units import count_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,19 @@ class Quota(Preempting):
     def remember(self) -> dict[str, Floats]:
         """Return where the quotas by account number are kept during a run."""
         return {}
+
+    def refuses(self, known: Submissions) -> dict[int, str]:
+        """Return which jobs are larger than the quota of their account, where nobody borrows."""
+        if self.borrowing:
+            return {}
+        quotas = dict(self.quotas)
+        quota = np.array([quotas.get(name, 0.0) for name in known.accounts])
+        own = quota[known.account]
+        return {
+            job: f"asks for {count_of(int(known.gpus[job]), 'GPU')}; its account "
+            f"{known.accounts[known.account[job]]!r} has a quota of {own[job]:g} and must not borrow"
+            for job in np.flatnonzero(known.gpus > own).tolist()
+        }
 
     def schedule(self, view: SchedulerView) -> Sequence[Scheduling]:
         """Return the decisions of this pass."""

@@ -72,11 +72,6 @@ class Missing:
     reason: str
 
 
-def count_of(number: int, noun: str) -> str:
-    """Return "1 replication", "30 replications"."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
 def log_axis(axes: Axes, axis: str, least: float, greatest: float, ticks: Ticks) -> None:
     """Make an axis logarithmic from a tick below ``least`` to one above ``greatest``, with few ticks, all labelled.
 

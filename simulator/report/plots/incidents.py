@@ -9,9 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from simulator.report.numbers import duration, number, plain, shortened
-from simulator.report.plots.common import CUT_NOTE, ROW_INCHES, Missing, Plot, count_of, cut_rows, is_cut, name_rows
+from simulator.report.plots.common import CUT_NOTE, ROW_INCHES, Missing, Plot, cut_rows, is_cut, name_rows
 from simulator.report.results import Results
 from simulator.report.style import OTHER_LOOK, PHASE_LOOK, PaperFigure, clean_value_axis, footnote, paper, variant_looks
+from simulator.units import count_of
 
 STAGES: tuple[tuple[str, str, str], ...] = (
     ("detect", "onset_s", "detected_s"),

@@ -11,7 +11,6 @@ from simulator.report.plots.common import (
     ROW_INCHES,
     Missing,
     Plot,
-    count_of,
     cut_rows,
     is_cut,
     name_rows,
@@ -20,6 +19,7 @@ from simulator.report.plots.common import (
 from simulator.report.results import Results
 from simulator.report.style import BUCKET_LOOK, PaperFigure, clean_value_axis, footnote, paper
 from simulator.report.tables import ledger_shares
+from simulator.units import count_of
 
 NAME, HEADING = "ledger", "Where the GPU time goes"
 _CROWDED = 0.4

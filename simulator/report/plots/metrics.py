@@ -14,9 +14,10 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from simulator.report.numbers import metric_heading, metric_title, number, plain, shown_factor
-from simulator.report.plots.common import ROW_INCHES, Missing, Plot, count_of, name_rows
+from simulator.report.plots.common import ROW_INCHES, Missing, Plot, name_rows
 from simulator.report.results import Results
 from simulator.report.style import FAINT, Look, PaperFigure, clean_value_axis, footnote, paper, variant_looks
+from simulator.units import count_of
 
 _POINTS_AS_SHAPES = 1500
 _LARGE = 1e5

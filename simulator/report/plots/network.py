@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.report.numbers import plain
-from simulator.report.plots.common import ROW_INCHES, Missing, Plot, count_of, label_end, name_rows, stacked_rows
+from simulator.report.plots.common import ROW_INCHES, Missing, Plot, label_end, name_rows, stacked_rows
 from simulator.report.results import Results
 from simulator.report.style import FAINT, Look, PaperFigure, clean_value_axis, footnote, paper, variant_looks
+from simulator.units import count_of
 
 PART_LOOK: dict[str, Look] = {
     "compute": Look("#1F5A7A"),

@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from scipy.special import chdtri
 
 from simulator.report.numbers import MISSING, number, percent, plain, wrapped
-from simulator.report.plots.common import Missing, Plot, count_of
+from simulator.report.plots.common import Missing, Plot
 from simulator.report.results import Results
 from simulator.report.style import ACCENT, FAINT, INK, PaperFigure, clean_value_axis, footnote, paper
+from simulator.units import count_of
 
 NAME, HEADING = "failure_pareto", "Failures by class"
 _MOST_CLASSES = 24

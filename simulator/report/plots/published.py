@@ -7,10 +7,11 @@ import math
 from matplotlib.axes import Axes
 
 from simulator.report.numbers import metric_title, number, plain, wrapped
-from simulator.report.plots.common import Missing, Plot, count_of
+from simulator.report.plots.common import Missing, Plot
 from simulator.report.results import Results
 from simulator.report.style import FAINT, INK, PaperFigure, clean_value_axis, footnote, paper
 from simulator.report.tables import Comparison, comparisons, published_text
+from simulator.units import count_of
 
 NAME, HEADING = "published", "Simulated against published"
 _KINDS = (("prediction", "#23366F", "#23366F", "o"), ("input", "white", "#23366F", "s"))

@@ -20,7 +20,6 @@ from simulator.report.plots.common import (
     Missing,
     Plot,
     Ticks,
-    count_of,
     log_axis,
     thinned,
     time_unit,
@@ -37,6 +36,7 @@ from simulator.report.style import (
     paper,
     variant_looks,
 )
+from simulator.units import count_of
 
 _FEWEST_JOBS = 10
 _FEWEST_SAMPLES = 20

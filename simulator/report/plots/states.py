@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from simulator.accounting.columns import BUCKETS
 from simulator.report.numbers import number, plain, shortened
-from simulator.report.plots.common import Missing, Plot, count_of, thinned, time_unit
+from simulator.report.plots.common import Missing, Plot, thinned, time_unit
 from simulator.report.results import Results
 from simulator.report.style import (
     BUCKET_LOOK,
@@ -21,6 +21,7 @@ from simulator.report.style import (
     paper,
     variant_looks,
 )
+from simulator.units import count_of
 
 _BUSY = ("running", "productive")
 _GANG_STATES = ("checkpointing", "lost_work", "detecting", "restarting", "degraded", "waiting_for_nodes")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from simulator.errors import InputError
+from simulator.units import count_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +97,7 @@ def to_processors(
     estimate_s = np.where(has_estimate, requested_s, run_s)
 
     if not is_kept.any():
-        raise InputError("no job is left after cleaning", found=f"{len(table)} jobs", allowed="at least one job")
+        raise InputError("no job is left after cleaning", found=count_of(len(table), "job"), allowed="at least one job")
     jobs = pd.DataFrame(
         {
             "job": table["job"][is_kept],
