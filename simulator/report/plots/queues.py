@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from simulator.accounting.groups import class_names
+from simulator.experiments.statistics import mean_interval
 from simulator.report.numbers import duration, number, percent, plain, shortened, wrapped
 from simulator.report.plots.common import (
     DURATIONS,
@@ -96,8 +97,9 @@ def slowdowns_plot(results: Results) -> Plot | Missing:
 
 
 def _classes(results: Results, keys: tuple[str, str]) -> pd.DataFrame:
-    """Return means over replications of two columns, ``mean`` and ``high``, and of jobs, by variant and size class.
+    """Return two columns as means over replications by variant and size class, with their intervals, and jobs.
 
+    The columns are ``mean`` and ``high``, the ends of their 95 % intervals ``mean_low``, ``mean_above`` and so on.
     Empty where there are too few jobs to speak of. Size classes are in their order.
     """
     table = results.table("classes", ["size_class", "jobs", *keys])
@@ -106,8 +108,19 @@ def _classes(results: Results, keys: tuple[str, str]) -> pd.DataFrame:
         return table.head(0)
     sizes = [name for name in class_names() if name in set(table["size_class"])]
     table = table.assign(size_class=pd.Categorical(table["size_class"], sizes))
-    means = table.groupby(["variant", "size_class"], observed=True)[["jobs", *keys]].mean()
-    return means.rename(columns=dict(zip(keys, ("mean", "high"), strict=True))).reset_index()
+    table = table.rename(columns=dict(zip(keys, ("mean", "high"), strict=True)))
+    groups = table.groupby(["variant", "size_class"], observed=True)
+    return _intervals(groups, ["mean", "high"]).assign(jobs=groups["jobs"].mean()).reset_index()
+
+
+def _intervals(groups: Any, keys: list[str]) -> pd.DataFrame:
+    """Return the mean of each column of grouped rows, and ``_low`` and ``_above``, the ends of its 95 % interval."""
+    found: dict[str, list[float]] = {}
+    for key in keys:
+        intervals = [mean_interval(values.to_numpy(dtype=float)) for _, values in groups[key]]
+        found |= {key: [each.mean for each in intervals]}
+        found |= {f"{key}_low": [each.low for each in intervals], f"{key}_above": [each.high for each in intervals]}
+    return pd.DataFrame(found, index=groups.size().index)
 
 
 def _by_size(results: Results, table: pd.DataFrame, least: float, ticks: Ticks, label: str, note: str) -> PaperFigure:
@@ -122,9 +135,12 @@ def _by_size(results: Results, table: pd.DataFrame, least: float, ticks: Ticks, 
         figure = PaperFigure((3.2 if shape == (1, 2) else 5.0) + 0.18 * (-(-len(variants) // 4) - 1))
         panels = figure.subplots(*shape, sharey=True, sharex=True).flat
         for axes, key, title in zip(panels, ("mean", "high"), ("Mean", "95th percentile"), strict=True):
-            for variant in variants:
-                mine = table[table["variant"] == variant].set_index("size_class")[key].reindex(sizes)
+            for place, variant in enumerate(variants):
+                mine = table[table["variant"] == variant].set_index("size_class").reindex(sizes)
                 look = looks[variant]
+                at = np.arange(len(sizes)) + _dodge(place, len(variants), 0.3)
+                low, above = (mine[f"{key}_{end}"].clip(lower=least) for end in ("low", "above"))
+                axes.vlines(at, low, above, color=look.colour, linewidth=0.8, alpha=0.6)
                 line: dict[str, Any] = {
                     "color": look.colour,
                     "marker": look.marker,
@@ -132,7 +148,7 @@ def _by_size(results: Results, table: pd.DataFrame, least: float, ticks: Ticks, 
                     "markersize": 4.5,
                     "clip_on": False,
                 }
-                axes.plot(range(len(sizes)), mine.clip(lower=least), **line, label=shortened(plain(variant), 22))
+                axes.plot(at, mine[key].clip(lower=least), **line, label=shortened(plain(variant), 22))
             axes.set_title(title, fontsize=9)
             axes.set_xticks(range(len(sizes)), names, fontsize=8)
             axes.set_xlim(-0.3, len(sizes) - 0.7)
@@ -147,8 +163,13 @@ def _by_size(results: Results, table: pd.DataFrame, least: float, ticks: Ticks, 
         handles, labels = first.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=4)
         sample = count_of(results.replications, "replication")
-        footnote(figure, f"Mean of {sample}; {note}.")
+        footnote(figure, f"Mean of {sample} and its 95 % interval; {note}." if results.replications > 1 else f"{note}.")
     return figure
+
+
+def _dodge(place: int, count: int, width: float) -> float:
+    """Return how far one of several marks stands beside its place, so that all can be seen."""
+    return (place - (count - 1) / 2) * width / max(count, 1)
 
 
 def _short(size_class: str) -> str:
@@ -275,7 +296,7 @@ def accounts_plot(results: Results) -> Plot | Missing:
         return Missing(name, heading, "all jobs are on one account")
     largest = table.groupby("account")["gpu_s"].mean().nlargest(_MOST_ACCOUNTS).index.tolist()
     variants = [variant for variant in results.variants if variant in set(table["variant"])]
-    means = table.groupby(["variant", "account"])[["share", "slowdown_mean"]].mean()
+    means = _intervals(table.groupby(["variant", "account"]), ["share", "slowdown_mean"])
     known = means["slowdown_mean"].dropna()
     known = known[known.index.get_level_values("account").isin(largest)]
     looks = variant_looks(results.variants)
@@ -285,8 +306,11 @@ def accounts_plot(results: Results) -> Plot | Missing:
         left, right = figure.subplots(1, 2, sharey=True)
         for place, variant in enumerate(variants):
             mine = means.loc[variant].reindex(largest)
-            rows = np.arange(len(largest)) + (place - (len(variants) - 1) / 2) * 0.7 / max(len(variants), 1)
+            rows = np.arange(len(largest)) + _dodge(place, len(variants), 0.7)
             look = looks[variant]
+            thin: dict[str, Any] = {"color": look.colour, "linewidth": 0.8, "alpha": 0.6}
+            left.hlines(rows, mine["share_low"].clip(0.0) * 100.0, mine["share_above"].clip(upper=1.0) * 100.0, **thin)
+            right.hlines(rows, mine["slowdown_mean_low"].clip(lower=1.0), mine["slowdown_mean_above"], **thin)
             left.plot(
                 mine["share"] * 100.0,
                 rows,
@@ -312,8 +336,9 @@ def accounts_plot(results: Results) -> Plot | Missing:
         which = (
             f"the {len(largest)} of {count:,} accounts with most GPU time" if count > len(largest) else "all accounts"
         )
-        footnote(figure, f"Mean of {sample}; {which}.")
-    base = means.loc[variants[0]].reindex(largest)
+        interval = " and its 95 % interval" if results.replications > 1 else ""
+        footnote(figure, f"Mean of {sample}{interval}; {which}.")
+    base = means.loc[variants[0], ["share", "slowdown_mean"]].reindex(largest)
     words = ", ".join(
         f"{plain(account)} {percent(float(share), 1)} and {number(float(slowdown), 3)}"
         for account, share, slowdown in base.itertuples()
