@@ -10,7 +10,7 @@ import numpy as np
 from simulator.policies.decisions import Migrate, Scheduling, Wake
 from simulator.policies.fields import parameter
 from simulator.policies.scheduling.ordered import BACKFILL_MEANING, Backfill, starts_in_order
-from simulator.policies.scheduling.room import Room
+from simulator.policies.scheduling.room import whole_nodes
 from simulator.policies.views import SchedulerView
 
 HOUR_S = 3600.0
@@ -47,7 +47,7 @@ class Defragment:
         queue, nodes, memory = view.queue, view.nodes, view.memory
         assert nodes.tenant_job is not None
         assert nodes.tenant_gpus is not None
-        wanted, lacking = int(queue.nodes[0]), int(queue.nodes[0]) - Room(view, 0).whole_nodes
+        wanted, lacking = int(queue.nodes[0]), int(queue.nodes[0]) - whole_nodes(view, 0)
         is_shared = nodes.holder == -2
         if queue.shares[0] or lacking <= 0 or wanted > len(nodes.free_at_s):
             return []

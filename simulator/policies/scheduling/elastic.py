@@ -12,7 +12,7 @@ import numpy as np
 from simulator.policies.decisions import Resize, Scheduling, Start, Wake
 from simulator.policies.fields import parameter
 from simulator.policies.scheduling.ordered import BACKFILL_MEANING, Backfill, starts_in_order
-from simulator.policies.scheduling.room import Room
+from simulator.policies.scheduling.room import whole_nodes
 from simulator.policies.views import Ints, SchedulerView
 
 
@@ -46,10 +46,10 @@ class Elastic:
         if started:
             return [*started, Wake(view.now_s)]  # what is left once these have started
         job, known = int(view.queue.job[0]), view.queue.known
-        fewest, room = int(known.fewest[job]), Room(view, 0)
+        fewest = int(known.fewest[job])
         if known.shares[job]:
             return starts_in_order(view, None, self.backfill)
-        free = min(room.whole_nodes, int(known.most[job]))
+        free = min(whole_nodes(view, 0), int(known.most[job]))
         if free >= fewest:
             return [Start(job, nodes=free), Wake(view.now_s)]
         changes, again_s = self._shrink(view, fewest - free)

@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from simulator.policies.decisions import Preempt, Scheduling, Wake
 from simulator.policies.fields import parameter
 from simulator.policies.scheduling.ordered import BACKFILL_MEANING, Backfill, starts_in_order
-from simulator.policies.scheduling.room import Room
+from simulator.policies.scheduling.room import nodes_open_to
 from simulator.policies.views import Bools, Ints, SchedulerView
+from simulator.scheduling.preemption import fewest_preempted
 
 
 @dataclass(frozen=True)
@@ -81,25 +84,21 @@ def whom_to_take(view: SchedulerView, head: int, candidates: Ints) -> list[int] 
     candidates : int array
         Positions of running jobs, the first to go first.
     """
-    running, room = view.running, Room(view, head)
-    for job in running.job[running.is_leaving].tolist():
-        room.add(job)
-    if room.fits():
-        return []
-    if room.gpus + int(running.gpus[candidates].sum()) < room.wanted_gpus:
-        return None
-    chosen: list[int] = []
-    for job in running.job[candidates].tolist():
-        room.add(job)
-        chosen.append(job)
-        if room.fits():
-            break
-    else:
-        return None
-    for job in chosen[-2::-1]:  # the last one is needed; of the others the first to be spared is the last chosen
-        room.take_back(job)
-        if room.fits():
-            chosen.remove(job)
-        else:
-            room.add(job)
-    return chosen
+    queue, running, nodes = view.queue, view.running, view.nodes
+    is_part, is_open = bool(queue.shares[head]), nodes_open_to(view, head)
+    none = np.empty((len(nodes.holder), 0), dtype=np.int64)
+    jobs = running.job[candidates]
+    fits, chosen = fewest_preempted(
+        np.where(is_open, nodes.free_gpus, 0),
+        int(queue.gpus[head]) if is_part else nodes.gpus_per_node,
+        1 if is_part else int(queue.nodes[head] - queue.held_nodes[head]),
+        running.job[running.is_leaving],
+        jobs,
+        len(queue.known.job),
+        nodes.gpus_per_node,
+        is_open,
+        nodes.holder,
+        none if nodes.tenant_job is None else nodes.tenant_job,
+        none if nodes.tenant_gpus is None else nodes.tenant_gpus,
+    )
+    return jobs[chosen].tolist() if fits else None
