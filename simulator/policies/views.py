@@ -109,9 +109,11 @@ class QueuedJobs(Jobs):
     @property
     def held_nodes(self) -> Ints:
         """Nodes it holds already while it waits for others, 0 for a gang."""
-        if not self._held:
-            return np.zeros(len(self.job), dtype=np.int64)
-        return np.array([self._held.get(job, 0) for job in self.job.tolist()], dtype=np.int64)
+        held = np.zeros(len(self.job), dtype=np.int64)
+        if self._held:
+            # Indices of jobs are in order of (submission, row), and so is the queue.
+            held[np.searchsorted(self.job, list(self._held))] = list(self._held.values())
+        return held
 
 
 class RunningJobs(Jobs):

@@ -399,3 +399,24 @@ def most_left(free_gpus: Ints, gpus: int) -> Ints:
         if free_gpus[node] > free_gpus[best]:
             best = node
     return np.array([best]) if free_gpus[best] >= gpus else np.empty(0, dtype=np.int64)
+
+
+@kernel
+def first_holes(free: Ints, gpus: Ints) -> Bools:
+    """Return which parts of nodes find a hole, each taking the first one that is large enough.
+
+    Parameters
+    ----------
+    free : int array, shape (holes,)
+        Free GPUs of nodes partly in use; modified in place.
+    gpus : int array, shape (parts,)
+        GPUs wanted, in the order in which they are served.
+    """
+    found = np.zeros(len(gpus), np.bool_)
+    for part in range(len(gpus)):
+        for hole in range(len(free)):
+            if free[hole] >= gpus[part]:
+                free[hole] -= gpus[part]
+                found[part] = True
+                break
+    return found

@@ -9,6 +9,7 @@ import numpy as np
 
 from simulator.policies.decisions import Hold, Scheduling, Start
 from simulator.policies.views import SchedulerView
+from simulator.scheduling.placement import first_holes
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,8 @@ class NoGang:
         missing = queue.nodes - queue.held_nodes
         dealt = np.zeros(len(queue), dtype=np.int64)
         parts = view.nodes.free_gpus[(view.nodes.free_gpus > 0) & (view.nodes.free_gpus < g)].copy()
-        for i in np.flatnonzero(queue.shares).tolist():
-            holes = np.flatnonzero(parts >= queue.gpus[i])
-            if len(holes):
-                parts[holes[0]] -= queue.gpus[i]
-                dealt[i] = 1
+        small = np.flatnonzero(queue.shares)
+        dealt[small[first_holes(parts, queue.gpus[small])]] = 1
         left = view.free_nodes
         turn = np.flatnonzero(dealt < missing)[:left]
         while left > 0 and len(turn):
