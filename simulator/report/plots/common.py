@@ -20,6 +20,7 @@ CUT_NOTE = " Bars with an arrow are cut off."
 _FAR = 3.0
 _MOST_SAMPLES = 250
 _FEWEST_TICKS = 4
+_MOST_LABELS = 7
 
 Ticks = tuple[tuple[float, str], ...]
 """Values with what is written at them, rising."""
@@ -72,8 +73,10 @@ class Missing:
     reason: str
 
 
-def log_axis(axes: Axes, axis: str, least: float, greatest: float, ticks: Ticks) -> None:
-    """Make an axis logarithmic from a tick below ``least`` to one above ``greatest``, with few ticks, all labelled.
+def log_axis(
+    axes: Axes, axis: str, least: float, greatest: float, ticks: Ticks, most_labels: int = _MOST_LABELS
+) -> None:
+    """Make an axis logarithmic from a tick below ``least`` to one above ``greatest``, with few ticks.
 
     Parameters
     ----------
@@ -83,6 +86,8 @@ def log_axis(axes: Axes, axis: str, least: float, greatest: float, ticks: Ticks)
         What is shown, above 0.
     ticks : Ticks
         `DURATIONS` or `NUMBERS`.
+    most_labels : int
+        Of more ticks every second, third, ... one has a label.
     """
     for chosen in (_WHOLE_DURATIONS if ticks is DURATIONS else _DECADES, ticks):
         low = max((value for value, _ in chosen if value <= least), default=chosen[0][0])
@@ -93,7 +98,8 @@ def log_axis(axes: Axes, axis: str, least: float, greatest: float, ticks: Ticks)
     where = axes.xaxis if axis == "x" else axes.yaxis
     (axes.set_xscale if axis == "x" else axes.set_yscale)("log")
     (axes.set_xlim if axis == "x" else axes.set_ylim)(low / 1.12, high * 1.12)
-    where.set_ticks([value for value, _ in shown], [text for _, text in shown])
+    step = -(-len(shown) // most_labels)
+    where.set_ticks([value for value, _ in shown], [text if k % step == 0 else "" for k, (_, text) in enumerate(shown)])
     where.set_minor_locator(NullLocator())
 
 

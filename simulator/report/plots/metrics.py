@@ -14,13 +14,15 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from simulator.report.numbers import metric_heading, metric_title, number, plain, shown_factor
-from simulator.report.plots.common import ROW_INCHES, Missing, Plot, name_rows
+from simulator.report.plots.common import NUMBERS, ROW_INCHES, Missing, Plot, log_axis, name_rows
 from simulator.report.results import Results
 from simulator.report.style import FAINT, Look, PaperFigure, clean_value_axis, footnote, paper, variant_looks
 from simulator.units import count_of
 
 _POINTS_AS_SHAPES = 1500
 _LARGE = 1e5
+_FAR_APART = 50.0
+"""Ratio of the means from which an axis is logarithmic: otherwise all but the largest lie on one another."""
 
 
 class StudyTables(Protocol):
@@ -103,22 +105,24 @@ def overview_plot(results: Results) -> Plot | Missing:
             if place >= len(metrics):
                 axes.remove()
                 continue
-            _metric_panel(axes, results, metrics[place], results.variants, width=15)
+            _metric_panel(axes, results, metrics[place], results.variants, width=15, most_ticks=4)
             axes.set_xlabel(textwrap.fill(metric_heading(metrics[place]), 27))
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
         footnote(figure, _footnote(results, None))
     sample = count_of(results.replications, "replication")
     return Plot(
         name,
         heading,
         f"Mean and 95 % interval (Student t) of each metric; faint points are the {sample}. "
-        "Axes do not start at zero. Metrics that are the same in every run are left out.",
+        "Axes do not start at zero, and are logarithmic where the means lie far apart. "
+        "Metrics that are the same in every run are left out.",
         "Means by variant. " + " ".join(_alternative(results, metric) for metric in metrics),
         figure,
     )
 
 
-def _metric_panel(axes: Axes, study: StudyTables, metric: str, variants: Sequence[str], width: int = 18) -> None:
+def _metric_panel(
+    axes: Axes, study: StudyTables, metric: str, variants: Sequence[str], width: int = 18, most_ticks: int | None = None
+) -> None:
     factor = shown_factor(metric)
     looks = variant_looks(variants)
     rows = study.summary[study.summary["metric"] == metric].set_index("variant")
@@ -131,8 +135,21 @@ def _metric_panel(axes: Axes, study: StudyTables, metric: str, variants: Sequenc
     name_rows(axes, variants, width)
     axes.set_xlabel(metric_heading(metric))
     axes.margins(x=0.06)
-    _large_numbers(axes)
+    if _lie_far_apart(study, metric):
+        shown = study.runs[metric] * factor
+        # An interval that reaches down to zero runs out at the left edge.
+        log_axis(axes, "x", float(shown.min()), float(shown.max()), NUMBERS, most_ticks or 7)
+    else:
+        if most_ticks is not None:
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=most_ticks))
+        _large_numbers(axes)
     clean_value_axis(axes)
+
+
+def _lie_far_apart(study: StudyTables, metric: str) -> bool:
+    """Return whether a metric is above zero in every replication and its means differ by a large factor."""
+    means = study.runs.groupby("variant")[metric].mean()
+    return bool(study.runs[metric].min() > 0.0 and means.max() >= _FAR_APART * means.min())
 
 
 def _large_numbers(axes: Axes) -> None:
@@ -210,7 +227,8 @@ def _footnote(study: StudyTables, metric: str | None) -> str:
 
 def _answer_caption(results: Results, metric: str, has_second: bool) -> str:
     sample = count_of(results.replications, "replication")
-    text = f"{metric_heading(metric)} by variant: mean, 95 % interval (Student t) and the {sample}."
+    scale = ", on a log scale" if _lie_far_apart(results, metric) else ""
+    text = f"{metric_heading(metric)} by variant: mean, 95 % interval (Student t) and the {sample}{scale}."
     if results.replications == 1:
         text = f"{metric_heading(metric)} by variant in the only replication; there is no interval."
     if has_second:
