@@ -173,6 +173,7 @@ JOBS: tuple[Column, ...] = (
     Column("submit_s", "s", "submission", "float"),
     Column("requested_s", "s", "run-time estimate that the scheduler saw; infinite for none", "float"),
     Column("start_s", "s", "first start", "float"),
+    Column("last_start_s", "s", "start of the last time that it came from the queue", "float"),
     Column("end_s", "s", "end; NaN when still there at the horizon", "float"),
     Column("state", "", "pending, running, completed, failed or rejected at the end of the run", "text"),
     Column("reason", "", "why a job was rejected or failed", "text"),

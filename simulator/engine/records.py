@@ -101,6 +101,7 @@ def _jobs(simulation: Simulation, end_s: float) -> Columns:
         "reason": reason,
         "wait_s": rows.start_s - table.submit_s,
         "start_s": rows.start_s,
+        "last_start_s": simulation.dispatcher.started_s,
         "end_s": rows.end_s,
         "ettr": ettr,
         "productive_s": rows.productive_s,

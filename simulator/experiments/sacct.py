@@ -37,12 +37,13 @@ def sacct_table(jobs: pd.DataFrame, until_s: float) -> pd.DataFrame:
     -------
     DataFrame
         JobID (numbers from 1), JobName, User, Account, Partition, Submit, Start, End, Elapsed, Timelimit, NNodes,
-        ReqTRES, AllocTRES, State, ExitCode, Restarts, Reason. Times are rounded to seconds. Elapsed is end minus first
-        start, waits between attempts included; a job that never ran has allocated nothing, and one that was rejected
-        is CANCELLED, with the reason. Names lose what the format cannot carry: a bar becomes a slash, a line break a
-        space.
+        ReqTRES, AllocTRES, State, ExitCode, Restarts, Reason. Times are rounded to seconds. As there, Start and Elapsed
+        are those of the last time that a job came from the queue; one that waits again is PENDING and has neither. A
+        job that never ran has allocated nothing, and one that was rejected is CANCELLED, with
+        the reason. Names lose what the format cannot carry: a bar becomes a slash, a line break a space.
     """
-    start_s, end_s = jobs["start_s"].to_numpy(dtype=float), jobs["end_s"].to_numpy(dtype=float)
+    start_s = jobs["last_start_s"].where(jobs["state"] != "pending").to_numpy(dtype=float)
+    end_s = jobs["end_s"].to_numpy(dtype=float)
     ran = ~np.isnan(start_s)
     last_s = np.where(np.isnan(end_s), until_s, end_s)
     gres = [f"gres/gpu={gpus},node={nodes}" for gpus, nodes in zip(jobs["gpus"], jobs["nodes"], strict=True)]

@@ -61,6 +61,34 @@ def test_sacct_reads_back(tmp_path: Path) -> None:
     assert table.set_index("job").loc[named["long"]["JobID"], "run_s"] == 6 * 3600.0
 
 
+def test_start_and_elapsed_are_those_of_the_last_time_from_the_queue(tmp_path: Path) -> None:
+    """A job of 4 h is thrown out after 1 h by one of 2 h and starts again at 3 h; another waits again at the end."""
+    (tmp_path / "twice.yaml").write_text("""
+name: twice
+horizon: 20 h
+cluster: {nodes: 2, node: {gpus: 8}}
+checkpoint: {tiers: [{name: disk, blocking: 1 s, interval: 2 h}]}
+workload:
+  jobs:
+    - {name: low, nodes: 2, work: 4 h, requested: 4 h}
+    - {name: high, nodes: 2, work: 2 h, requested: 2 h, submit: 1 h, priority: 1}
+    - {name: again, nodes: 2, work: 4 h, submit: 10 h}
+    - {name: last, nodes: 2, work: 50 h, submit: 12 h, priority: 1}
+scheduling: {policy: preemptive}
+""", encoding="utf-8")  # fmt: skip
+    rows = sim.run(sim.load(tmp_path / "twice.yaml")).sacct.set_index("JobName")
+    low, again = rows.loc["low"], rows.loc["again"]
+    assert (low["Submit"], low["Start"], low["Restarts"]) == ("2000-01-03T00:00:00", "2000-01-03T03:00:00", 1)
+    assert low["Elapsed"] == "04:00:01"  # it had saved nothing in its first hour, and now saves once
+    assert (again["State"], again["Start"], again["Elapsed"], again["AllocTRES"]) == (
+        "PENDING",
+        "Unknown",
+        "00:00:00",
+        "",
+    )
+    assert again["Restarts"] == 1
+
+
 TRACED = """
 name: traced
 cluster: {nodes: 2, node: {gpus: 8}}
