@@ -140,6 +140,7 @@ def _jobs(spec: VariantSpec, world: World) -> Rows:
         rows.extend(_trace(spec, world))
     if spec.workload.synthetic is not None:
         rows.extend(_synthetic(spec, spec.workload.synthetic))
+    rows.extend(_rejected(spec, world))
     varies = world.jobs.fewest < world.jobs.most
     if varies.any():
         saves = np.array([bool(profile.tiers) for profile in world.profiles])[world.jobs.profile[varies]]
@@ -151,6 +152,17 @@ def _jobs(spec: VariantSpec, world: World) -> Rows:
             )
         )
     return rows
+
+
+def _rejected(spec: VariantSpec, world: World) -> Rows:
+    """Return which of the jobs written in the scenario will be rejected; drawn jobs are made to fit."""
+    known = submissions(world.jobs, world.machine.gpus_per_node)
+    written = {name for job in spec.workload.jobs for name in job_names(job)}
+    reasons = {str(known.job[job]): why for job, why in impossible(world, known).items() if known.job[job] in written}
+    if not reasons:
+        return []
+    name, why = next(iter(reasons.items()))
+    return [("rejected when submitted", f"{units.count_of(len(reasons), 'job')} of these; {name} {why}")]
 
 
 def _synthetic(spec: VariantSpec, section: SyntheticSection) -> Rows:

@@ -336,6 +336,20 @@ def test_description_states_what_was_done_to_a_trace(tmp_path: Path) -> None:
     assert jobs["larger than the machine"] == "1 job, rejected when submitted"
 
 
+def test_description_names_written_jobs_that_no_quota_covers(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text("""
+name: small
+cluster: {nodes: 4, node: {gpus: 8}}
+workload: {jobs: [{name: big, nodes: 2, work: 1 h, user: ann, copies: 2}, {name: s, nodes: 1, work: 1 h, user: ann}]}
+scheduling: {policy: quota, quotas: {ann: 8}, borrowing: false}
+""")
+    jobs = dict(dict(describe(load(path)))["Jobs"])
+    reason = "big-0 asks for 16 GPUs; its account 'ann' has a quota of 8 and must not borrow"
+    assert jobs["rejected when submitted"] == f"2 jobs of these; {reason}"
+    assert "rejected when submitted" not in dict(dict(describe(load(path, {"scheduling.borrowing": True})))["Jobs"])
+
+
 def test_description_counts_what_will_be_rejected_as_the_engine_does(tmp_path: Path) -> None:
     rows = [("a", 10.0, 4, "main"), ("b", 10.0, 16, "main"), ("c", 10.0, 4, "other"), ("d", 1000.0, 36, "main")]
     lines = [f"{job},{50.0 * k},{run},{gpus},{part}" for k, (job, run, gpus, part) in enumerate(rows)]
