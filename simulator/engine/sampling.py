@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from simpy.events import Event, EventPriority
@@ -16,6 +17,8 @@ LAST = EventPriority(3)
 """SimPy priority of a sample: it shows an instant as it ends, after the scheduling pass (priority 2)."""
 SAMPLES = 400
 DAY_S = 86400.0
+
+_in_order = itemgetter(*STATES)
 
 
 class Sampler:
@@ -48,12 +51,12 @@ class Sampler:
             env.schedule(event, LAST, delay_s)
             yield event
             delay_s = step_s
-            self.times.append(self._sim.now)
-            self.gpus.append(tuple(ledger.gpus[state] for state in STATES))
+            self.times.append(env.now)
+            self.gpus.append(_in_order(ledger.gpus))
             self.queue.append(self._queue())
 
     def _queue(self) -> tuple[int, int, int, int, int]:
         """Return waiting jobs and their GPUs, running jobs, free GPUs and those on partly held nodes."""
         dispatcher, fleet = self._sim.dispatcher, self._sim.fleet
-        waiting, free = dispatcher.waiting, fleet.n_free_gpus
-        return len(waiting), waiting.gpus, len(dispatcher.running), free, free - fleet.n_free * fleet.gpus_per_node
+        waiting, running, free = len(dispatcher.waiting), len(dispatcher.running), fleet.n_free_gpus
+        return waiting, dispatcher.wanted_gpus, running, free, free - fleet.n_free * fleet.gpus_per_node
