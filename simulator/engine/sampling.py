@@ -28,13 +28,23 @@ class Sampler:
     ----------
     simulation : Simulation
         The run it belongs to.
+
+    Attributes
+    ----------
+    times : list of float
+        Of each sample.
+    gpus : list of int
+        GPUs of each sample in every state of ``ledger.STATES``, one sample after the other.
+    queue : list of int
+        Waiting jobs, their GPUs, running jobs, free GPUs and those on partly held nodes of each sample, likewise.
     """
 
     def __init__(self, simulation: Simulation) -> None:
         self._sim = simulation
+        # Flat: an array is made of one long list in half the time that many short ones take.
         self.times: list[float] = []
-        self.gpus: list[tuple[int, ...]] = []
-        self.queue: list[tuple[int, int, int, int, int]] = []
+        self.gpus: list[int] = []
+        self.queue: list[int] = []
 
     def sample(self) -> Generator[Any, Any, None]:
         """Sample at 0 and then at equal distances: as the scenario says, else a 400th of the horizon, else a day."""
@@ -52,8 +62,8 @@ class Sampler:
             yield event
             delay_s = step_s
             self.times.append(env.now)
-            self.gpus.append(_in_order(ledger.gpus))
-            self.queue.append(self._queue())
+            self.gpus.extend(_in_order(ledger.gpus))
+            self.queue.extend(self._queue())
 
     def _queue(self) -> tuple[int, int, int, int, int]:
         """Return waiting jobs and their GPUs, running jobs, free GPUs and those on partly held nodes."""
