@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulator.experiments import results, store
 from simulator.experiments.compare import Progress
@@ -78,6 +78,7 @@ def compare(
     keep: str = "first",
     precision: float | None = None,
     progress: Callable[[Progress], None] | None = None,
+    policies: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Study:
     """Run every variant of a scenario in the same random worlds and return what they say together.
 
@@ -102,11 +103,17 @@ def compare(
         wider than this on either side of its mean, in every variant (absolute for fractions, relative otherwise).
     progress : function, optional
         Called with a ``Progress`` as the study goes on.
+    policies : mapping of str to mapping, optional
+        New variants with policies of your own: ``{"mine": {"scheduling": MyPolicy()}}``. Each is the scenario's first
+        variant, or the one that its key ``variant`` names, with these policies instead; the inner mapping is what
+        ``run`` takes. Classes may be of a notebook or a script, for any number of workers. Every replication gets
+        copies of the objects, so what one leaves in them reaches no other.
 
     Raises
     ------
     InputError
-        For a wrong argument, an output folder that holds other files, or nothing to resume from the same study.
+        For a wrong argument, an output folder that holds other files, nothing to resume from the same study, or
+        ``resume`` with policies of your own.
     """
 
     def finish(folder: Path) -> None:
@@ -124,6 +131,7 @@ def compare(
         keep,
         precision,
         progress,
+        policies,
         finish if output is not None else None,
         kind=Study,
     )

@@ -53,11 +53,9 @@ def by_size(jobs: Columns) -> Columns:
                 "started": len(wait_s),
                 "gpu_s": float(np.dot(jobs["productive_s"][mine], jobs["gpus"][mine])),
                 "wait_mean_s": _mean(wait_s),
-                "wait_p50_s": _quantile(wait_s, 0.5),
-                "wait_p95_s": _quantile(wait_s, 0.95),
+                **_median_and_p95("wait", wait_s, "_s"),
                 "slowdown_mean": _mean(slow),
-                "slowdown_p50": _quantile(slow, 0.5),
-                "slowdown_p95": _quantile(slow, 0.95),
+                **_median_and_p95("slowdown", slow),
                 "interrupted_fraction": hit / len(wait_s) if len(wait_s) else math.nan,
             }
         )
@@ -136,5 +134,9 @@ def _mean(values: NDArray[np.float64]) -> float:
     return float(values.mean()) if len(values) else math.nan
 
 
-def _quantile(values: NDArray[np.float64], probability: float) -> float:
-    return float(np.quantile(values, probability)) if len(values) else math.nan
+def _median_and_p95(name: str, values: NDArray[np.float64], unit: str = "") -> dict[str, float]:
+    if len(values) > 1:
+        median, p95 = np.quantile(values, (0.5, 0.95)).tolist()
+    else:  # of one value, every quantile is that value
+        median = p95 = float(values[0]) if len(values) else math.nan
+    return {f"{name}_p50{unit}": median, f"{name}_p95{unit}": p95}

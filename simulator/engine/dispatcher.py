@@ -100,6 +100,11 @@ class Dispatcher:
         self.wanted_gpu_s += gpus * (now - since_s)
         self._wanted = (now, gpus + more)
 
+    @property
+    def wanted_gpus(self) -> int:
+        """GPUs that all waiting jobs want together."""
+        return self._wanted[1]
+
     def left(self, run: Run, gpus: int) -> None:
         """Note that a job no longer holds its nodes."""
         sim = self._sim

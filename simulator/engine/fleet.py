@@ -314,6 +314,7 @@ class Fleet:
         self._room = (now_s, self.n_free_gpus - self.n_free * self.gpus_per_node, self.n_free_gpus)
 
     def _tell(self, ids: Ids, now_s: float) -> None:
-        self._note_room(now_s)
+        if self.n_free_gpus or self._room[2]:  # most of the time a full machine stays full
+            self._note_room(now_s)
         for watcher in self.watchers:
             watcher(ids, now_s)

@@ -17,6 +17,7 @@ from simulator.faults.repairs import Visit, visits_of
 if TYPE_CHECKING:
     from simulator.engine.runs import Run
     from simulator.engine.simulation import Simulation
+    from simulator.policies.protocols import HealthPolicy
 
 
 @dataclass(slots=True, eq=False)
@@ -176,17 +177,18 @@ class Incidents:
                 yield sim.env.timeout(visit.verify_s)
             if visit is not visits[-1]:
                 sim.fleet.fail_test(incident.nodes, sim.now)
-        yield from self._quarantine(incident)
+        if sim.world.health is not None:
+            yield from self._quarantine(incident, sim.world.health)
         incident.returned_s = sim.now
         sim.jobs.receive(sim.fleet.put_back(incident.nodes, sim.now))
         return visits[-1].strikes_again_after_s
 
-    def _quarantine(self, incident: Incident) -> Generator[Any, Any, None]:
+    def _quarantine(self, incident: Incident, health: HealthPolicy) -> Generator[Any, Any, None]:
         """Keep a repaired node that is suspected to be a lemon down for a time."""
         sim, stops = self._sim, self._stops.get(int(incident.nodes[0]))
-        if sim.world.health is None or incident.kind.scope != "node" or not stops:
+        if incident.kind.scope != "node" or not stops:
             return
-        length_s = sim.world.health.quarantine_s(np.array(sorted(stops)), sim.now)
+        length_s = health.quarantine_s(np.array(sorted(stops)), sim.now)
         if length_s > 0.0:
             self.quarantines += 1
             sim.fleet.fail_test(incident.nodes, sim.now)

@@ -79,11 +79,6 @@ class WaitingJobs:
         window = slice(self._low, self._high)
         return self._job[window], self._gpus[window], self._requested_s[window]
 
-    @property
-    def gpus(self) -> int:
-        """GPUs that all waiting jobs want together."""
-        return int(self._gpus[self._low : self._high].sum())
-
     def _slide_to_front(self) -> None:
         n = len(self)
         for column in (self._job, self._gpus, self._requested_s):

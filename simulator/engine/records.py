@@ -206,7 +206,7 @@ def _incidents(simulation: Simulation, end_s: float) -> Columns:
 
 def _series(simulation: Simulation) -> Columns:
     sampler = simulation.sampler
-    gpus = np.array(sampler.gpus, dtype=np.int64).reshape(-1, len(STATES))
+    gpus = np.fromiter(sampler.gpus, np.int64).reshape(-1, len(STATES))
     hidden = ("productive", "checkpointing", "lost_work", "degraded")
     shown = [index for index, state in enumerate(STATES) if state not in hidden]
     shown.sort(key=lambda index: STATES[index] != RUNNING)
@@ -219,7 +219,7 @@ def _series(simulation: Simulation) -> Columns:
 
 def _queue(simulation: Simulation) -> Columns:
     sampler = simulation.sampler
-    rows = np.array(sampler.queue, dtype=np.int64).reshape(-1, 5)
+    rows = np.fromiter(sampler.queue, np.int64).reshape(-1, 5)
     names = ("waiting_jobs", "waiting_gpus", "running_jobs", "free_gpus", "partly_free_gpus")
     return {"time_s": np.array(sampler.times), **{name: rows[:, i] for i, name in enumerate(names)}}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,8 @@ SAMPLES = 400
 """Samples of a run, where the scenario does not say how often; up to twice as many without a horizon."""
 SHORTEST_S = 1.0
 
+_in_order = itemgetter(*STATES)
+
 
 class Sampler:
     """Takes the samples.
@@ -27,13 +30,23 @@ class Sampler:
     ----------
     simulation : Simulation
         The run it belongs to.
+
+    Attributes
+    ----------
+    times : list of float
+        Of each sample.
+    gpus : list of int
+        GPUs of each sample in every state of ``ledger.STATES``, one sample after the other.
+    queue : list of int
+        Waiting jobs, their GPUs, running jobs, free GPUs and those on partly held nodes of each sample, likewise.
     """
 
     def __init__(self, simulation: Simulation) -> None:
         self._sim = simulation
+        # Flat: an array is made of one long list in half the time that many short ones take.
         self.times: list[float] = []
-        self.gpus: list[tuple[int, ...]] = []
-        self.queue: list[tuple[int, int, int, int, int]] = []
+        self.gpus: list[int] = []
+        self.queue: list[int] = []
 
     def sample(self) -> Generator[Any, Any, None]:
         """Sample at 0 and then at equal distances: as the scenario says, else a 400th of the horizon.
@@ -57,9 +70,9 @@ class Sampler:
                 self.times, self.gpus, self.queue = self.times[::2], self.gpus[::2], self.queue[::2]
                 step_s *= 2.0
             delay_s = step_s
-            self.times.append(self._sim.now)
-            self.gpus.append(tuple(ledger.gpus[state] for state in STATES))
-            self.queue.append(self._queue())
+            self.times.append(env.now)
+            self.gpus.extend(_in_order(ledger.gpus))
+            self.queue.extend(self._queue())
 
     def _first_step_s(self) -> float:
         world = self._sim.world
@@ -72,5 +85,5 @@ class Sampler:
     def _queue(self) -> tuple[int, int, int, int, int]:
         """Return waiting jobs and their GPUs, running jobs, free GPUs and those on partly held nodes."""
         dispatcher, fleet = self._sim.dispatcher, self._sim.fleet
-        waiting, free = dispatcher.waiting, fleet.n_free_gpus
-        return len(waiting), waiting.gpus, len(dispatcher.running), free, free - fleet.n_free * fleet.gpus_per_node
+        waiting, running, free = len(dispatcher.waiting), len(dispatcher.running), fleet.n_free_gpus
+        return waiting, dispatcher.wanted_gpus, running, free, free - fleet.n_free * fleet.gpus_per_node

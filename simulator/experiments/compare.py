@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -18,6 +19,7 @@ from simulator.accounting.columns import METRICS
 from simulator.errors import InputError
 from simulator.experiments import kernels, manifest, precision, store, tables
 from simulator.experiments.executors import InProcess, ProcessPool, default_workers, executor
+from simulator.experiments.own_policies import OwnVariant, comment, own_variants
 from simulator.experiments.records import Task
 from simulator.experiments.replicate import Replicator
 from simulator.experiments.results import Study
@@ -88,6 +90,7 @@ def compare(
     keep: str = "first",
     precision: float | None = None,
     progress: Callable[[Progress], None] | None = None,
+    policies: Mapping[str, Mapping[str, Any]] | None = None,
     finish: Callable[[Path], object] | None = None,
     *,
     kind: type[S],
@@ -117,6 +120,9 @@ def compare(
         ``precision.MOST_REPLICATIONS`` is reached.
     progress : function of a Progress, optional
         Called in this process as the study goes on.
+    policies : mapping of str to mapping, optional
+        New variants with policies of your own: ``{"mine": {"scheduling": MyPolicy()}}``, each the scenario's first
+        variant but for the policies, or the one that its key ``variant`` names. Every replication gets copies.
     finish : function of a path, optional
         Called with the complete, not yet visible results folder, to add to it (a report).
     kind : type of study
@@ -125,7 +131,8 @@ def compare(
     Raises
     ------
     InputError
-        For a wrong argument, an output folder that holds other files, or nothing to resume from the same study.
+        For a wrong argument, an output folder that holds other files, nothing to resume from the same study, or
+        ``resume`` with policies of your own.
     StudyInterrupted
         On Ctrl-C.
     """
@@ -136,10 +143,11 @@ def compare(
         _valid_workers(workers),
         scenario.replications if replications is None else replications,
         precision,
+        own_variants(policies, scenario),
     )
     _demand_valid(plan, replications)
-    if output is None and resume:
-        raise InputError("nothing to resume without an output folder", key="resume")
+    _demand_resumable(plan, output, resume)
+    _demand_portable(plan)
     report = progress or (lambda _: None)
     if output is not None:
         folder = Path(output).absolute()
@@ -163,10 +171,21 @@ class _Plan:
     workers: int
     replications: int
     precision: float | None
+    own: Mapping[str, OwnVariant]
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Variants of the scenario, the baseline first, and then those with policies given as objects."""
+        return (*self.scenario.variants, *self.own)
+
+    @property
+    def described(self) -> list[dict[str, str]]:
+        """What the results say about policies that no file holds."""
+        return [row for variant in self.own.values() for row in variant.described()]
 
     def tasks(self, start: int, stop: int) -> list[Task]:
         """Return the tasks of some replications, all variants of one before the next."""
-        return [Task(v, r) for r in range(start, stop) for v in self.scenario.variants]
+        return [Task(v, r) for r in range(start, stop) for v in self.variants]
 
     @property
     def answer_metric(self) -> str:
@@ -193,6 +212,28 @@ def _demand_valid(plan: _Plan, replications: int | None) -> None:
             raise InputError("replications and precision exclude each other", key="precision", allowed="one of the two")
 
 
+def _demand_resumable(plan: _Plan, output: str | Path | None, resume: bool) -> None:
+    if resume and plan.own:
+        names = ", ".join(plan.own)
+        allowed = "resume=False: nothing says whether code is the same as before"
+        raise InputError(
+            "a study with policies of your own cannot be resumed",
+            key="resume",
+            found=f"policies of {names}",
+            allowed=allowed,
+        )
+    if resume and output is None:
+        raise InputError("nothing to resume without an output folder", key="resume")
+
+
+def _demand_portable(plan: _Plan) -> None:
+    """Refuse own policies that a replication or a worker cannot get, before anything is done."""
+    for variant in plan.own.values():
+        variant.fresh()
+        if plan.workers > 1:
+            variant.packed()
+
+
 def _run(
     plan: _Plan,
     output: Path,
@@ -204,17 +245,17 @@ def _run(
     """Simulate what is missing, write the results folder and return it."""
     started, clock = manifest.now_utc(), time.monotonic()
     sha256 = manifest.study_sha256(plan.scenario)
-    key = store.StudyKey(manifest.version(), sha256, plan.seed, plan.keep)
+    key = store.StudyKey(manifest.version(), sha256, plan.seed, plan.keep, ", ".join(plan.own))
     partial = store.partial_folder(output)
     if resume and not store.holds_finished(partial) and _is_complete(plan, output):
-        everything = plan.replications * len(plan.scenario.variants)
+        everything = plan.replications * len(plan.variants)
         report(Progress("simulating", everything, everything, everything))
         return output
     if not resume and store.holds_finished(partial):
         report(Progress("discarding", 0, 0))
     done = total = 0
     try:
-        with store.Journal(partial, key, resume) as journal:
+        with store.Journal(partial, key, resume) as journal, _nothing_left_of_own(plan, journal):
             counter = _Counter(plan, journal, report)
             try:
                 total_replications = _simulate(plan, journal, counter)
@@ -224,6 +265,8 @@ def _run(
                     journal.discard()
             report(Progress("writing", done, total))
             facts = {
+                "variants": list(plan.variants),
+                "own_policies": plan.described,
                 "scenario_sha256": sha256,
                 "seed": plan.seed,
                 "replications": total_replications,
@@ -236,8 +279,19 @@ def _run(
             _write(plan, output, journal, manifest.manifest(plan.scenario, facts, started), finish)
             journal.discard()
     except KeyboardInterrupt:
-        raise StudyInterrupted(done, total, str(partial) if is_kept and done else None) from None
+        raise StudyInterrupted(done, total, str(partial) if is_kept and done and not plan.own else None) from None
     return output
+
+
+@contextlib.contextmanager
+def _nothing_left_of_own(plan: _Plan, journal: store.Journal) -> Iterator[None]:
+    """Discard what an ended study with own policies has finished: nobody can resume it."""
+    try:
+        yield
+    except BaseException:
+        if plan.own:
+            journal.discard()
+        raise
 
 
 def _is_complete(plan: _Plan, output: Path) -> bool:
@@ -248,6 +302,7 @@ def _is_complete(plan: _Plan, output: Path) -> bool:
         return False
     asked = {
         "simulator": manifest.version(),
+        "own_policies": plan.described,
         "scenario_sha256": manifest.study_sha256(plan.scenario),
         "seed": plan.seed,
         "keep": plan.keep,
@@ -263,7 +318,7 @@ class _Counter:
     def __init__(self, plan: _Plan, journal: store.Journal, report: Callable[[Progress], None]) -> None:
         self._journal = journal
         self._report = report
-        self._variants = len(plan.scenario.variants)
+        self._variants = len(plan.variants)
         self.total = 0
         self._resumed = len(journal)
 
@@ -290,8 +345,8 @@ class _Counter:
 def _simulate(plan: _Plan, journal: store.Journal, counter: _Counter) -> int:
     """Do all replications that are wanted and missing; return their number."""
     total = plan.replications if plan.precision is None else precision.FIRST_BATCH
-    most = len(plan.scenario.variants) * total
-    with executor(Replicator(plan.scenario, plan.seed, plan.keep), min(plan.workers, most)) as workers:
+    most = len(plan.variants) * total
+    with executor(Replicator(plan.scenario, plan.seed, plan.keep, plan.own), min(plan.workers, most)) as workers:
         done = 0
         while done < total:
             counter.expect(total)
@@ -318,10 +373,7 @@ def _do_missing(
 
 def _samples(plan: _Plan, journal: store.Journal, done: int) -> list[NDArray[np.float64]]:
     index = [metric.name for metric in METRICS].index(plan.answer_metric)
-    return [
-        np.array([journal.read(Task(variant, r)).values[index] for r in range(done)])
-        for variant in plan.scenario.variants
-    ]
+    return [np.array([journal.read(Task(variant, r)).values[index] for r in range(done)]) for variant in plan.variants]
 
 
 def _is_precise(plan: _Plan, journal: store.Journal, replications: int) -> bool | None:
@@ -341,15 +393,16 @@ def _write(
 ) -> None:
     """Write the results folder, at once visible as a whole."""
     replications = range(own_manifest["replications"])
-    tasks = [Task(variant, r) for variant in plan.scenario.variants for r in replications]
+    tasks = [Task(variant, r) for variant in plan.variants for r in replications]
+    facts = manifest.report_facts(plan.scenario) | {"own_policies": plan.described}
     with store.complete_folder(output) as folder:
         values = tables.write_tables(folder, tasks, journal.read)
         tables.write_runs(folder / "runs.parquet", tasks, values)
         runs = dict(tables.by_variant(tasks, values))
         (folder / "summary.csv").write_bytes(tables.csv_bytes(SummaryRow, summary_rows(runs)))
         (folder / "differences.csv").write_bytes(tables.csv_bytes(DifferenceRow, difference_rows(runs)))
-        (folder / "scenario.yaml").write_bytes(manifest.yaml_bytes(plan.scenario.document))
-        (folder / "report.json").write_bytes(manifest.json_bytes(manifest.report_facts(plan.scenario)))
+        (folder / "scenario.yaml").write_bytes(comment(plan.own) + manifest.yaml_bytes(plan.scenario.document))
+        (folder / "report.json").write_bytes(manifest.json_bytes(facts))
         (folder / "manifest.json").write_bytes(manifest.json_bytes(own_manifest))
         if finish is not None:
             finish(folder)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from simulator.accounting.outcome import Outcome
 from simulator.engine.world import World
-from simulator.errors import InputError, SimulatorError
+from simulator.errors import SimulatorError
+from simulator.experiments.own_policies import OwnVariant
 from simulator.experiments.records import Task, encode
 
 if TYPE_CHECKING:
     from simulator.scenario.resolved import Scenario
-
-POLICY_FAMILIES = ("scheduling", "placement", "recovery", "checkpointing")
-"""Families of policies that can be handed over as objects."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +29,28 @@ class Replicator:
         Seed of the study.
     keep : {"first", "all"}
         Whether jobs, incidents and series are kept of replication 0 only or of all.
+    own : mapping of str to OwnVariant
+        Variants beyond the scenario's, with policies given as objects.
     """
 
     scenario: Scenario
     seed: int
     keep: str
+    own: Mapping[str, OwnVariant] = field(default_factory=dict)
 
     def __call__(self, task: Task) -> bytes:
         """Return the record of a replication; an error says which replication failed."""
         try:
-            return encode(task, simulate(self.scenario, task.variant, self.seed, task.replication), self.keep)
+            return encode(task, self._outcome(task), self.keep)
         except SimulatorError as error:
             error.add_note(str(task))
             raise
+
+    def _outcome(self, task: Task) -> Outcome:
+        own = self.own.get(task.variant)
+        if own is None:
+            return simulate(self.scenario, task.variant, self.seed, task.replication)
+        return simulate(self.scenario, own.base, self.seed, task.replication, own.fresh())
 
 
 def simulate(
@@ -65,12 +71,7 @@ def simulate(
         Key of all random streams.
     policies : mapping of str to policy, optional
         Objects that replace the variant's policies, by family: ``scheduling``, ``placement``, ``recovery`` (of every
-        job) and ``checkpointing`` (of every tier of every job).
-
-    Raises
-    ------
-    InputError
-        For an unknown family.
+        job) and ``checkpointing`` (of every tier of every job). Checked by ``own_policies.demand_policies``.
     """
     from simulator.engine import run
     from simulator.scenario.assembly import assemble
@@ -81,16 +82,6 @@ def simulate(
 
 def with_policies(world: World, policies: Mapping[str, Any]) -> World:
     """Return the world with some of its policies replaced by other objects."""
-    for family in policies:
-        if family not in POLICY_FAMILIES:
-            close = difflib.get_close_matches(family, POLICY_FAMILIES, n=1)
-            raise InputError(
-                "unknown family of policies",
-                key="policies",
-                found=repr(family),
-                allowed=", ".join(POLICY_FAMILIES),
-                nearest=close[0] if close else None,
-            )
     own = {family: policies[family] for family in ("scheduling", "placement") if family in policies}
     profiles = tuple(
         dataclasses.replace(

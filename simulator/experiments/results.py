@@ -15,6 +15,7 @@ from simulator.accounting.columns import METRICS, TABLES
 from simulator.accounting.outcome import Outcome
 from simulator.errors import InputError
 from simulator.experiments import manifest, store, tables
+from simulator.experiments.own_policies import OwnVariant, comment, demand_policies
 from simulator.experiments.records import Task, own_columns
 from simulator.experiments.replicate import simulate
 
@@ -39,6 +40,8 @@ class RunResult:
         Seed of its world.
     outcome : Outcome
         What the engine returned.
+    policies : mapping of str to policy
+        Objects that replaced the variant's policies, by family.
 
     Attributes
     ----------
@@ -46,8 +49,9 @@ class RunResult:
         Every metric in SI units, NaN where it has no value.
     """
 
-    def __init__(self, task: Task, seed: int, outcome: Outcome) -> None:
+    def __init__(self, task: Task, seed: int, outcome: Outcome, policies: Mapping[str, Any] | None = None) -> None:
         self.task = task
+        self._own = {task.variant: OwnVariant(task.variant, task.variant, policies)} if policies else {}
         self.seed = seed
         self.summary: dict[str, float] = {metric.name: outcome.summary[metric.name] for metric in METRICS}
         self._tables = outcome.tables
@@ -151,13 +155,14 @@ class RunResult:
             "seed": self.seed,
             "variant": self.task.variant,
             "replication": self.task.replication,
+            "own_policies": [row for variant in self._own.values() for row in variant.described()],
         }
         content = {name: value if value == value else None for name, value in self.summary.items()}
         with store.complete_folder(folder) as temporary:
             for name in TABLES:
                 tables.write_table(temporary / f"{name}.parquet", name, self.task, self._tables[name])
             (temporary / "summary.json").write_bytes(manifest.json_bytes(content))
-            (temporary / "scenario.yaml").write_bytes(manifest.yaml_bytes(scenario.document))
+            (temporary / "scenario.yaml").write_bytes(comment(self._own) + manifest.yaml_bytes(scenario.document))
             own = manifest.manifest(scenario, facts, manifest.now_utc())
             (temporary / "manifest.json").write_bytes(manifest.json_bytes(own))
         return folder
@@ -185,14 +190,16 @@ def run(
     Raises
     ------
     InputError
-        For an unknown variant, a negative seed or an unknown family of policies.
+        For an unknown variant, a negative seed, an unknown family of policies or what is no policy.
     """
     chosen = scenario.variants[0] if variant is None else variant
     number = scenario.seed if seed is None else seed
     if number < 0:
         raise InputError("negative seed", key="seed", found=str(number), allowed="0 or more")
     scenario.variant(chosen)
-    return RunResult(Task(chosen, 0), number, simulate(scenario, chosen, number, 0, policies))
+    if policies is not None:
+        demand_policies(policies)
+    return RunResult(Task(chosen, 0), number, simulate(scenario, chosen, number, 0, policies), policies)
 
 
 class Study:

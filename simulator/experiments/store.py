@@ -43,6 +43,8 @@ class StudyKey:
         Seed of the study.
     keep : str
         "first" or "all".
+    own_policies : str
+        Names of the variants whose policies were given as objects, "" without any.
     format : int
         Version of the layout.
     """
@@ -51,6 +53,7 @@ class StudyKey:
     scenario_sha256: str
     seed: int
     keep: str
+    own_policies: str = ""
     format: int = FORMAT
 
 
@@ -203,6 +206,7 @@ def _demand_equal(known: Path, key: StudyKey) -> None:
         "scenario_sha256": "scenario",
         "seed": "seed",
         "keep": "choice of --keep",
+        "own_policies": "set of own policies",
         "format": "format of results",
     }
     if different := [text for field, text in names.items() if there.get(field) != ours[field]]:

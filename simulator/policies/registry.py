@@ -70,13 +70,14 @@ _FAMILIES: dict[str, dict[str, type]] = {
 GROUP = "simulator.policies"
 """Entry points under which an installed package offers policies; each is called "family.name"."""
 
-_METHODS = {
+METHODS = {
     "scheduling": "schedule",
     "placement": "place",
     "checkpointing": "interval_s",
     "recovery": "recover",
     "health": "quarantine_s",
 }
+"""The one method of each family."""
 
 
 @functools.cache
@@ -95,7 +96,7 @@ def families() -> dict[str, dict[str, type]]:
             _refuse(entry, "its name", repr(entry.name), "family.name, with a family of " + ", ".join(found))
         if name in found[family]:
             _refuse(entry, "its name", repr(entry.name), "a name that no other policy has")
-        found[family][name] = _loaded(entry, _METHODS[family])
+        found[family][name] = _loaded(entry, METHODS[family])
     return found
 
 

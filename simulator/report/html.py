@@ -73,6 +73,7 @@ def report_page(results: Results, plots: Sequence[tuple[Plot, bytes]], missing: 
         has_published=bool(tables["published"].rows),
         figures={plot.name: {"plot": plot, "source": _embedded(svg)} for plot, svg in plots},
         missing=missing,
+        own_policies=_own_policies(results),
         provenance=_provenance(results.manifest),
         presets=[(plain(p.get("kind", "")), plain(p.get("name", ""))) for p in results.facts.get("presets") or []],
         command=_command(results.manifest),
@@ -124,6 +125,24 @@ def _key_facts(results: Results) -> list[tuple[str, str]]:
     facts.append(("Variants", f"{len(results.variants):,}"))
     facts.append(("Replications", f"{results.replications:,}" + (" each" if results.replications > 1 else "")))
     return facts
+
+
+def _own_policies(results: Results) -> list[tuple[str, str]]:
+    """Return each variant whose policies were given in code, and what is known of them."""
+    rows = results.facts.get("own_policies") or []
+    of = {str(row["variant"]): str(row["of"]) for row in rows}
+    return [
+        (
+            plain(variant),
+            f"variant {plain(base)} with "
+            + ", ".join(
+                f"{plain(row['family'])} = {plain(row['repr'] or row['class'])}"
+                for row in rows
+                if row["variant"] == variant
+            ),
+        )
+        for variant, base in of.items()
+    ]
 
 
 def _command(manifest: Mapping[str, Any]) -> str:

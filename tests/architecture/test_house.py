@@ -34,6 +34,7 @@ LIVES_IN = {
     "rich": ("cli/",),
     "matplotlib": ("report/",),
     "jinja2": ("report/",),
+    "cloudpickle": ("experiments/own_policies.py",),
 }
 TABLE_LIBRARIES = ("pandas", "pyarrow")
 TABLE_FLOORS = ("experiments/", "report/", "cli/")  # floor 7 and up

@@ -115,6 +115,7 @@ def test_journal_starts_empty_without_resume(tmp_path):
         (store.StudyKey("0.2.0", "abc", 1, "first"), "another version of the simulator"),
         (store.StudyKey("0.1.0", "xyz", 1, "first"), "another scenario"),
         (store.StudyKey("0.1.0", "abc", 2, "all"), "another seed and another choice of --keep"),
+        (store.StudyKey("0.1.0", "abc", 1, "first", "mine"), "another set of own policies"),
     ],
 )
 def test_journal_refuses_to_resume_another_study(tmp_path, key, words):
