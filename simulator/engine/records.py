@@ -15,6 +15,7 @@ from simulator.accounting.metrics import summarise, weighted_quantile
 from simulator.accounting.outcome import Outcome
 from simulator.engine.incidents import Incident
 from simulator.engine.job_rows import OUTCOMES
+from simulator.engine.sampling import QUEUE_COLUMNS
 from simulator.network.parts import loads_by_tier
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def _series(simulation: Simulation) -> Columns:
 
 def _queue(simulation: Simulation) -> Columns:
     sampler = simulation.sampler
-    rows = np.fromiter(sampler.queue, np.int64).reshape(-1, 5)
+    rows = np.fromiter(sampler.queue, np.int64).reshape(-1, QUEUE_COLUMNS)
     names = ("waiting_jobs", "waiting_gpus", "running_jobs", "free_gpus", "partly_free_gpus")
     return {"time_s": np.array(sampler.times), **{name: rows[:, i] for i, name in enumerate(names)}}
 

@@ -19,6 +19,8 @@ LAST = EventPriority(3)
 SAMPLES = 400
 """Samples of a run, where the scenario does not say how often; up to twice as many without a horizon."""
 SHORTEST_S = 1.0
+QUEUE_COLUMNS = 5
+"""Numbers of the queue in each sample."""
 
 _in_order = itemgetter(*STATES)
 
@@ -67,8 +69,8 @@ class Sampler:
             yield event
             if wanted_s is None and world.horizon_s is None and len(self.times) == 2 * SAMPLES:
                 # The next sample in the coarser rhythm is this one: the last one kept lies a coarse step back.
-                self.times, self.gpus, self.queue = self.times[::2], self.gpus[::2], self.queue[::2]
-                step_s *= 2.0
+                self.times, step_s = self.times[::2], 2.0 * step_s
+                self.gpus, self.queue = _every_second(self.gpus, len(STATES)), _every_second(self.queue, QUEUE_COLUMNS)
             delay_s = step_s
             self.times.append(env.now)
             self.gpus.extend(_in_order(ledger.gpus))
@@ -87,3 +89,9 @@ class Sampler:
         dispatcher, fleet = self._sim.dispatcher, self._sim.fleet
         waiting, running, free = len(dispatcher.waiting), len(dispatcher.running), fleet.n_free_gpus
         return waiting, dispatcher.wanted_gpus, running, free, free - fleet.n_free * fleet.gpus_per_node
+
+
+def _every_second(flat: list[int], columns: int) -> list[int]:
+    """Return the first, third, ... row of a table that is kept as one list."""
+    found: list[int] = np.array(flat, dtype=np.int64).reshape(-1, columns)[::2].reshape(-1).tolist()
+    return found
