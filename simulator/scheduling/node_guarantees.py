@@ -17,17 +17,18 @@ from simulator.scheduling.node_plan import (
     NONE,
     NodeColumns,
     NodePlan,
+    Runs,
     book_part,
     change_empty,
-    earliest_in_box,
+    earliest_box,
     earliest_new_s,
     earliest_whole_s,
+    find_runs,
     least_room,
     moments_of,
     new_plan,
     next_window_s,
     open_box,
-    open_runs,
     put_in_box,
     ready_from_s,
     settle_boxes,
@@ -89,15 +90,14 @@ class Scratch(NamedTuple):
         Nodes of every kind, and kinds in the order in which they are taken.
     key_s : float array, shape (kinds,)
         When the next window of a kind begins.
-    open_until, empty_until : float arrays, shape (kinds, entries)
-        As ``open_runs`` fills them.
+    runs : Runs
+        As ``find_runs`` fills them.
     """
 
     least: Ints
     order: Ints
     key_s: Floats
-    open_until: Floats
-    empty_until: Floats
+    runs: Runs
 
 
 @kernel
@@ -159,10 +159,11 @@ def _place_whole(plan: NodePlan, i: int, queue: QueueColumns, promises: Promises
 @kernel
 def _free_box(plan: NodePlan, n_nodes: int) -> int:
     """Return the first box that is no shared node and in which nothing lies."""
-    for box in range(n_nodes, len(plan.first)):
-        step = plan.first[box]
-        while step != NONE and plan.used[step] == 0:
-            step = plan.after[step]
+    first, used, after = plan.first, plan.used, plan.after
+    for box in range(n_nodes, len(first)):
+        step = first[box]
+        while step != NONE and used[step] == 0:
+            step = after[step]
         if step == NONE:
             return box
     return NONE
@@ -174,20 +175,21 @@ def _place_part(
 ) -> None:
     """Give a job for a part of a node its earliest place, in the fullest box that has room then, else in a new one."""
     gpus, length_s = queue.gpus[i], queue.requested_s[i]
-    promises.taken[i], promises.box[i] = 0, NONE
-    open_runs(plan, queue.account[i], scratch.open_until, scratch.empty_until)
-    best, best_s, best_used = NONE, np.inf, 0
+    last_s = promises.start_s[i]  # taken out of there, it finds a place by then
+    if np.isnan(last_s):
+        last_s = np.inf
+    promises.taken[i] = 0
+    promises.box[i] = NONE
+    n_entries = find_runs(plan, queue.account[i], last_s + length_s, scratch.runs)
+    new_s = np.inf
     for kind in range(len(scratch.order)):
-        best_s = min(best_s, earliest_new_s(plan, length_s, scratch.empty_until[kind]))
-    for box in range(len(plan.first)):
-        if plan.first[box] == NONE:
-            continue
-        kind = plan.kind[box]
-        time_s, used = earliest_in_box(
-            plan, box, gpus, length_s, g, best_s, scratch.open_until[kind], scratch.empty_until[kind],
-        )  # fmt: skip
-        if time_s < best_s or (time_s == best_s < np.inf and used > best_used):
-            best, best_s, best_used = box, time_s, used
+        new_s = min(new_s, earliest_new_s(plan, length_s, n_entries, kind, scratch.runs))
+    best_s, best_used = last_s, -1
+    if new_s <= last_s:
+        best_s, best_used = new_s, 0
+    best, best_s = earliest_box(
+        plan, (0, len(plan.first)), gpus, length_s, g, (best_s, best_used), n_entries, scratch.runs,
+    )  # fmt: skip
     promises.start_s[i] = best_s
     if best_s == np.inf:
         return
@@ -195,7 +197,7 @@ def _place_part(
         best = _free_box(plan, n_nodes)
         _in_order(plan, best_s, scratch)
         for kind in scratch.order:
-            if earliest_new_s(plan, length_s, scratch.empty_until[kind]) == best_s:
+            if earliest_new_s(plan, length_s, n_entries, kind, scratch.runs) == best_s:
                 if plan.first[best] == NONE:
                     open_box(plan, best, kind)
                 plan.kind[best] = kind
@@ -251,7 +253,7 @@ def _allow_part(
 ) -> None:  # fmt: skip
     """Mark the nodes that a job for a part of one, taken out of the plan, may start on now."""
     now_s, length_s, n_nodes = plan.times_s[0], queue.requested_s[i], len(allowed)
-    open_runs(plan, queue.account[i], scratch.open_until, scratch.empty_until)
+    n_entries = find_runs(plan, queue.account[i], now_s + length_s, scratch.runs)
     opened = NONE  # the kind of its box, if that is on no node yet: any that is empty will do, with what else lies in it
     if promises.box[i] >= n_nodes:
         opened = plan.kind[promises.box[i]]
@@ -259,13 +261,15 @@ def _allow_part(
         kind = nodes.kind[node]
         allowed[node] = False
         if plan.first[node] != NONE:
-            time_s, _ = earliest_in_box(
-                plan, node, queue.gpus[i], length_s, nodes.gpus_per_node, now_s, scratch.open_until[kind],
-                scratch.empty_until[kind],
+            box, _ = earliest_box(
+                plan, (node, node + 1), queue.gpus[i], length_s, nodes.gpus_per_node, (now_s, -1), n_entries,
+                scratch.runs,
             )  # fmt: skip
-            allowed[node] = time_s == now_s
+            allowed[node] = box == node
         elif nodes.holder[node] < 0 and nodes.free_gpus[node] == nodes.gpus_per_node:
-            allowed[node] = kind == opened or scratch.empty_until[kind, 0] >= now_s + length_s
+            allowed[node] = kind == opened or (
+                scratch.runs.empty_from[kind, 0] == now_s and scratch.runs.empty_until[kind, 0] >= now_s + length_s
+            )
 
 
 @kernel
@@ -287,7 +291,9 @@ def _pass(
     size = len(plan.times_s)
     scratch = Scratch(
         np.empty(n_kinds, np.int64), np.empty(n_kinds, np.int64), np.empty(n_kinds),
-        np.empty((n_kinds, size)), np.empty((n_kinds, size)),
+        Runs(
+            np.empty((n_kinds, size)), np.empty((n_kinds, size)), np.empty((n_kinds, size)), np.empty((n_kinds, size)),
+        ),
     )  # fmt: skip
     for is_sweep in (True, False):
         if is_sweep and not (is_kept and compresses):

@@ -59,7 +59,7 @@ class NodePlan(NamedTuple):
     ----------
     times_s : float array, shape (entries,)
         Begins of the entries, ascending; the first is the present, the last lasts for ever.
-    empty, kept : int arrays, shape (entries, kinds)
+    empty, kept : int arrays, shape (kinds, entries)
         Nodes of every kind that are empty, and the account that they are kept for: ``NOBODY`` in maintenance,
         ``OPEN`` outside of windows.
     first : int array, shape (boxes,)
@@ -69,8 +69,8 @@ class NodePlan(NamedTuple):
     step_s, used, after : arrays, shape (steps,)
         Steps of the boxes: from when, GPUs in use from then on, and the next step of the same box, ``NONE`` for the
         last, at which nothing is in use.
-    size : int array, shape (2,)
-        Entries and steps in use.
+    size : int array, shape (3,)
+        Entries and steps in use, and the number of windows.
     """
 
     times_s: Floats
@@ -84,20 +84,44 @@ class NodePlan(NamedTuple):
     size: Ints
 
 
+class Runs(NamedTuple):
+    """When every kind is open to an account, and when one node of it is empty as well; shape (kinds, entries).
+
+    Parameters
+    ----------
+    open_from, open_until : float arrays
+        From every entry on: the begin of the first entry in which it is open, and from there until when; infinite for
+        never.
+    empty_from, empty_until : float arrays
+        The same where a node has to be empty.
+    """
+
+    open_from: Floats
+    open_until: Floats
+    empty_from: Floats
+    empty_until: Floats
+
+
 # --- entries ----------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def _last_not_after(times_s: Floats, count: int, time_s: float) -> int:
+    """Return the last of so many ascending times that is not after a time, which is not before the first."""
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) // 2
+        if times_s[middle] <= time_s:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1
 
 
 @kernel
 def entry_of(plan: NodePlan, time_s: float) -> int:
     """Return the entry in which a time lies, which is not before the present."""
-    low, high = 0, plan.size[0]
-    while low < high:
-        middle = (low + high) // 2
-        if plan.times_s[middle] <= time_s:
-            low = middle + 1
-        else:
-            high = middle
-    return low - 1
+    return _last_not_after(plan.times_s, plan.size[0], time_s)
 
 
 @kernel
@@ -109,14 +133,14 @@ def _entry_at(plan: NodePlan, time_s: float) -> int:
     if plan.times_s[i] == time_s:
         return i
     i += 1
-    n_kinds = plan.empty.shape[1]
-    for k in range(plan.size[0], i, -1):
-        plan.times_s[k] = plan.times_s[k - 1]
-        for kind in range(n_kinds):
-            plan.empty[k, kind], plan.kept[k, kind] = plan.empty[k - 1, kind], plan.kept[k - 1, kind]
+    n_entries, times_s = plan.size[0], plan.times_s
+    for k in range(n_entries, i, -1):
+        times_s[k] = times_s[k - 1]
+    for kind in range(plan.empty.shape[0]):
+        empty, kept = plan.empty[kind], plan.kept[kind]
+        for k in range(n_entries, i - 1, -1):
+            empty[k], kept[k] = empty[k - 1], kept[k - 1]
     plan.times_s[i] = time_s
-    for kind in range(n_kinds):
-        plan.empty[i, kind], plan.kept[i, kind] = plan.empty[i - 1, kind], plan.kept[i - 1, kind]
     plan.size[0] += 1
     return i
 
@@ -125,25 +149,25 @@ def _entry_at(plan: NodePlan, time_s: float) -> int:
 def change_empty(plan: NodePlan, kind: int, start_s: float, end_s: float, nodes: int) -> None:
     """Let so many more nodes of a kind be empty between two times, fewer where ``nodes`` is negative."""
     first, last = _entry_at(plan, start_s), _entry_at(plan, end_s)
+    empty = plan.empty[kind]
     for i in range(first, last):
-        plan.empty[i, kind] += nodes
+        empty[i] += nodes
 
 
 @kernel
-def room_of(plan: NodePlan, i: int, kind: int, account: int) -> int:
-    """Return how many nodes of a kind an account could take in an entry."""
-    kept = plan.kept[i, kind]
-    return int(plan.empty[i, kind]) if kept in (OPEN, account) else 0
+def room(empty: int, kept: int, account: int) -> int:
+    """Return how many of so many empty nodes an account could take, when they are kept for ``kept``."""
+    return empty if kept == OPEN or kept == account else 0  # noqa: PLR1714
 
 
 @kernel
 def next_window_s(plan: NodePlan, time_s: float, kind: int) -> float:
     """Return when the next window of a kind begins, minus infinity while one is open and infinity if none comes."""
     i = entry_of(plan, time_s)
-    if plan.kept[i, kind] != OPEN:
+    if plan.kept[kind, i] != OPEN:
         return -np.inf
     for k in range(i + 1, plan.size[0]):
-        if plan.kept[k, kind] != OPEN:
+        if plan.kept[kind, k] != OPEN:
             return float(plan.times_s[k])
     return np.inf
 
@@ -162,7 +186,8 @@ def earliest_whole_s(plan: NodePlan, nodes: int, length_s: float, account: int, 
     nodes, length_s, account : int, float, int
         Nodes wanted, for how long, and by whom.
     least : int array, shape (kinds,)
-        Filled: nodes of every kind that are empty and open during all that time.
+        Filled: nodes of every kind that are empty and open during all that time; no more than wanted where there is but
+        one kind.
 
     Returns
     -------
@@ -170,13 +195,22 @@ def earliest_whole_s(plan: NodePlan, nodes: int, length_s: float, account: int, 
         The present or a time at which nodes become empty or a window ends. Infinite if there is none.
     """
     n_entries, n_kinds = plan.size[0], len(least)
+    times_s, empty, kept = plan.times_s, plan.empty, plan.kept
+    first = 0
+    if n_kinds == 1:
+        least[0] = nodes
+        for last in range(n_entries):
+            if room(empty[0, last], kept[0, last], account) < nodes:
+                first = last + 1
+            elif last + 1 == n_entries or times_s[last + 1] >= times_s[first] + length_s:
+                return float(times_s[first])
+        return np.inf
     plenty = np.int64(2**40)
     least[:] = plenty
-    first = 0
     for last in range(n_entries):
         total = np.int64(0)
         for kind in range(n_kinds):
-            least[kind] = min(least[kind], room_of(plan, last, kind, account))
+            least[kind] = min(least[kind], room(empty[kind, last], kept[kind, last], account))
             total += least[kind]
         if total < nodes:
             # Begin again at the earliest entry from which all up to here would do, going back from here.
@@ -185,14 +219,14 @@ def earliest_whole_s(plan: NodePlan, nodes: int, length_s: float, account: int, 
             for i in range(last, bound - 1, -1):
                 total = np.int64(0)
                 for kind in range(n_kinds):
-                    total += min(least[kind], room_of(plan, i, kind, account))
+                    total += min(least[kind], room(empty[kind, i], kept[kind, i], account))
                 if total < nodes:
                     break
                 for kind in range(n_kinds):
-                    least[kind] = min(least[kind], room_of(plan, i, kind, account))
+                    least[kind] = min(least[kind], room(empty[kind, i], kept[kind, i], account))
                 first = i
-        if first <= last and (last + 1 == n_entries or plan.times_s[last + 1] >= plan.times_s[first] + length_s):
-            return float(plan.times_s[first])
+        if first <= last and (last + 1 == n_entries or times_s[last + 1] >= times_s[first] + length_s):
+            return float(times_s[first])
     return np.inf
 
 
@@ -200,11 +234,12 @@ def earliest_whole_s(plan: NodePlan, nodes: int, length_s: float, account: int, 
 def least_room(plan: NodePlan, end_s: float, account: int, least: Ints) -> None:
     """Fill in how many nodes of every kind are empty and open to an account from now until then."""
     for kind in range(len(least)):
-        least[kind] = room_of(plan, 0, kind, account)
+        empty, kept = plan.empty[kind], plan.kept[kind]
+        least[kind] = room(empty[0], kept[0], account)
         for i in range(1, plan.size[0]):
             if plan.times_s[i] >= end_s:
                 break
-            least[kind] = min(least[kind], room_of(plan, i, kind, account))
+            least[kind] = min(least[kind], room(empty[i], kept[i], account))
 
 
 # --- boxes ------------------------------------------------------------------------------------------------------------
@@ -222,14 +257,15 @@ def open_box(plan: NodePlan, box: int, kind: int) -> None:
 @kernel
 def _step_at(plan: NodePlan, box: int, time_s: float) -> int:
     """Make a time, not before the present, the begin of a step of a box; return that step."""
+    step_s, used, after = plan.step_s, plan.used, plan.after
     step = plan.first[box]
-    while plan.after[step] != NONE and plan.step_s[plan.after[step]] <= time_s:
-        step = plan.after[step]
-    if plan.step_s[step] == time_s:
+    while after[step] != NONE and step_s[after[step]] <= time_s:
+        step = after[step]
+    if step_s[step] == time_s:
         return int(step)
     fresh = plan.size[1]
-    plan.step_s[fresh], plan.used[fresh], plan.after[fresh] = time_s, plan.used[step], plan.after[step]
-    plan.after[step] = fresh
+    step_s[fresh], used[fresh], after[fresh] = time_s, used[step], after[step]
+    after[step] = fresh
     plan.size[1] += 1
     return int(fresh)
 
@@ -259,108 +295,128 @@ def book_part(plan: NodePlan, box: int, start_s: float, end_s: float, gpus: int)
 
 
 @kernel
-def open_runs(plan: NodePlan, account: int, open_until: Floats, empty_until: Floats) -> None:
-    """Fill in how long every kind stays open to an account, and how long one node of it stays empty as well.
-
-    Parameters
-    ----------
-    plan : NodePlan
-        The plan.
-    account : int
-        The account.
-    open_until, empty_until : float arrays, shape (kinds, entries)
-        Filled for every entry; minus infinity where it is not so at all.
-    """
-    n_entries = plan.size[0]
-    for kind in range(open_until.shape[0]):
-        open_s, empty_s = -np.inf, -np.inf
+def find_runs(plan: NodePlan, account: int, last_s: float, runs: Runs) -> int:
+    """Fill in the runs for an account up to a time; return the number of entries that are filled."""
+    n_entries, times_s = plan.size[0], plan.times_s
+    if last_s < np.inf:
+        n_entries = entry_of(plan, last_s) + 1
+    for kind in range(plan.empty.shape[0]):
+        empty, kept = plan.empty[kind], plan.kept[kind]
+        open_from, open_until = runs.open_from[kind], runs.open_until[kind]
+        empty_from, empty_until = runs.empty_from[kind], runs.empty_until[kind]
         end_s = np.inf
+        open_s, open_end_s, empty_s, empty_end_s = np.inf, np.inf, np.inf, np.inf
         for i in range(n_entries - 1, -1, -1):
-            is_open = plan.kept[i, kind] in (OPEN, account)
-            is_empty = is_open and plan.empty[i, kind] >= 1
-            open_s = (end_s if open_s == -np.inf else open_s) if is_open else -np.inf
-            empty_s = (end_s if empty_s == -np.inf else empty_s) if is_empty else -np.inf
-            open_until[kind, i], empty_until[kind, i] = open_s, empty_s
-            end_s = plan.times_s[i]
+            if room(1, kept[i], account):
+                if open_s != end_s:
+                    open_end_s = end_s
+                open_s = times_s[i]
+            if room(empty[i], kept[i], account) > 0:
+                if empty_s != end_s:
+                    empty_end_s = end_s
+                empty_s = times_s[i]
+            open_from[i], open_until[i] = open_s, open_end_s
+            empty_from[i], empty_until[i] = empty_s, empty_end_s
+            end_s = times_s[i]
+    return n_entries
 
 
 @kernel
-def earliest_new_s(plan: NodePlan, length_s: float, empty_until: Floats) -> float:
-    """Return the earliest time from which a node stays empty for so long, by the runs of its kind."""
-    for i in range(plan.size[0]):
-        if empty_until[i] >= plan.times_s[i] + length_s:
-            return float(plan.times_s[i])
-    return np.inf
+def earliest_new_s(plan: NodePlan, length_s: float, n_entries: int, kind: int, runs: Runs) -> float:
+    """Return the earliest time from which a node of a kind stays empty for so long, by its runs."""
+    times_s, empty_from, empty_until = plan.times_s, runs.empty_from[kind], runs.empty_until[kind]
+    i = 0
+    while i < n_entries and empty_until[i] < empty_from[i] + length_s:
+        i = _last_not_after(times_s, n_entries, empty_until[i])
+    return float(empty_from[i]) if i < n_entries else np.inf
 
 
 @kernel
-def earliest_in_box(
-    plan: NodePlan, box: int, gpus: int, length_s: float, g: int, before_s: float, open_until: Floats,
-    empty_until: Floats,
-) -> tuple[float, int]:  # fmt: skip
-    """Return the earliest time from which a box has room for a job, and the GPUs in use then.
+def earliest_box(
+    plan: NodePlan, boxes: tuple[int, int], gpus: int, length_s: float, g: int, bound: tuple[float, int],
+    n_entries: int, runs: Runs,
+) -> tuple[int, float]:  # fmt: skip
+    """Return the box that has room for a job first, the fullest of those, and from when.
 
     Parameters
     ----------
     plan : NodePlan
         The plan.
-    box, gpus, length_s : int, int, float
-        The box, GPUs wanted and for how long.
+    boxes : tuple of two int
+        The first of the boxes that are looked at, and the first that is not.
+    gpus, length_s : int, float
+        GPUs wanted and for how long.
     g : int
         GPUs of a node.
-    before_s : float
-        Later times are not of interest: an empty node can be had by then.
-    open_until, empty_until : float arrays, shape (entries,)
-        What ``open_runs`` says of its kind for the account of the job.
+    bound : tuple of float and int
+        Another place: from when, and GPUs in use there. Only what is earlier, or fuller at the same time, is of
+        interest.
+    n_entries, runs : int, Runs
+        What ``find_runs`` says for the account of the job.
 
     Returns
     -------
+    box : int
+        ``NONE`` if there is none within the bound.
     start_s : float
-        Infinite if there is none by then.
-    used : int
-        GPUs in use from then on.
+        From when it has room.
 
     Notes
     -----
-    Where the box is in use it must be open and have as many GPUs left; where it is not there must be an empty node for
-    it, so that one node serves for all.
+    Where a box is in use it must be open and have as many GPUs left; where it is not there must be an empty node for it,
+    so that one node serves for all.
     """
-    n_entries = plan.size[0]
-    step, start_s, used = plan.first[box], -np.inf, 0
-    while step != NONE:
-        after = plan.after[step]
-        begin_s, end_s = plan.step_s[step], np.inf
-        if after != NONE:
-            end_s = plan.step_s[after]
-        if plan.used[step] + gpus > g:
-            start_s, step = -np.inf, after
-            continue
-        if start_s == -np.inf and after == NONE and plan.used[step] == 0:
-            break  # an empty node is as good from here on
-        until_s = open_until if plan.used[step] > 0 else empty_until
-        time_s = begin_s
-        if start_s == -np.inf and plan.used[step] == 0:
-            # A job that is over before the box is in use can have an empty node as well.
-            time_s = max(begin_s, end_s - length_s)
-        i = entry_of(plan, time_s)
-        while i < n_entries and time_s < end_s:
-            if until_s[i] > time_s:
+    # Arrays are taken out of the tuple once: in a loop each access would count references.
+    times_s, size = plan.times_s, plan.size
+    open_from, open_until, empty_from, empty_until = runs
+    firsts, kinds, step_s, in_use, following = plan.first, plan.kind, plan.step_s, plan.used, plan.after
+    best, (best_s, best_used), n_windows = NONE, bound, size[2]
+    for box in range(boxes[0], boxes[1]):
+        step, start_s, used = firsts[box], -np.inf, 0
+        is_found = False
+        while step != NONE and not is_found:
+            after, now_used = following[step], in_use[step]
+            begin_s, end_s = step_s[step], np.inf
+            if after != NONE:
+                end_s = step_s[after]
+            elif start_s == -np.inf and now_used == 0:
+                break  # an empty node is as good from here on
+            if start_s == -np.inf and begin_s > best_s:
+                break
+            step = after
+            if now_used + gpus > g:
+                start_s = -np.inf
+                continue
+            if now_used > 0 and n_windows == 0:  # always open
                 if start_s == -np.inf:
-                    start_s, used = time_s, plan.used[step]
-                    if start_s > before_s:
-                        return np.inf, 0
-                if min(until_s[i], end_s) >= start_s + length_s:
-                    return float(start_s), int(used)
-                if until_s[i] >= end_s:
+                    start_s, used = begin_s, now_used
+                is_found = end_s >= start_s + length_s
+                continue
+            time_s = begin_s
+            if start_s == -np.inf and now_used == 0:
+                # A job that is over before the box is in use can have an empty node as well.
+                time_s = max(begin_s, end_s - length_s)
+                if time_s > best_s:
                     break
-                i = entry_of(plan, until_s[i])
-            start_s = -np.inf
-            while i < n_entries and until_s[i] == -np.inf:
-                i += 1
-            if i < n_entries:
-                time_s = plan.times_s[i]
-        step = after
-    return np.inf, 0
+            kind = kinds[box]
+            while time_s < end_s:
+                i = _last_not_after(times_s, n_entries, time_s)
+                from_s, until_s = empty_from[kind, i], empty_until[kind, i]
+                if now_used > 0:
+                    from_s, until_s = open_from[kind, i], open_until[kind, i]
+                if from_s > time_s:
+                    start_s, time_s = -np.inf, from_s
+                if time_s >= end_s or (start_s == -np.inf and time_s > best_s):
+                    break
+                if start_s == -np.inf:
+                    start_s, used = time_s, now_used
+                is_found = min(until_s, end_s) >= start_s + length_s
+                if is_found or until_s >= end_s:
+                    break
+                start_s, time_s = -np.inf, until_s
+        if is_found and (start_s < best_s or (start_s == best_s and used > best_used)):
+            best, best_s, best_used = box, start_s, used
+    return best, best_s
 
 
 # --- the plan of a moment ---------------------------------------------------------------------------------------------
@@ -419,34 +475,34 @@ def new_plan(
     size = n_moments + 2 * n_queued  # no job is placed twice in a pass
     n_steps = n_nodes + tenant_gpus.size + 5 * n_boxes
     plan = NodePlan(
-        np.empty(size), np.zeros((size, n_kinds), np.int64), np.full((size, n_kinds), OPEN),
+        np.empty(size), np.zeros((n_kinds, size), np.int64), np.full((n_kinds, size), OPEN),
         np.full(n_nodes + n_boxes, NONE), np.zeros(n_nodes + n_boxes, np.int64),
-        np.empty(n_steps), np.zeros(n_steps, np.int64), np.full(n_steps, NONE), np.zeros(2, np.int64),
+        np.empty(n_steps), np.zeros(n_steps, np.int64), np.full(n_steps, NONE), np.zeros(3, np.int64),
     )  # fmt: skip
     plan.times_s[:n_moments] = moments_s
-    plan.size[0] = n_moments
+    plan.size[0], plan.size[2] = n_moments, len(windows.begin_s)
     some = np.zeros(n_kinds, np.int64)  # a node of every kind
     for node in range(n_nodes):
         some[kind[node]] = node
         if ready_s[node] == np.inf:
             continue
-        plan.empty[entry_of(plan, ready_s[node]), kind[node]] += 1
+        plan.empty[kind[node], entry_of(plan, ready_s[node])] += 1
         if nodes.holder[node] == SHARED:
             open_box(plan, node, kind[node])
             for slot in range(tenant_gpus.shape[1]):
                 if tenant_gpus[node, slot] > 0:
                     end_s = max(nodes.tenant_end_s[node, slot], np.nextafter(now_s, np.inf))
                     put_in_box(plan, node, now_s, end_s, tenant_gpus[node, slot])
-    for i in range(1, n_moments):
-        for each in range(n_kinds):
-            plan.empty[i, each] += plan.empty[i - 1, each]
+    for each in range(n_kinds):
+        for i in range(1, n_moments):
+            plan.empty[each, i] += plan.empty[each, i - 1]
     for k in range(len(windows.begin_s)):
         first = entry_of(plan, max(windows.begin_s[k], now_s))
         for each in range(n_kinds):
             if windows.members[windows.group[k], some[each]]:
                 i = first
                 while i < n_moments and moments_s[i] < windows.end_s[k]:
-                    plan.kept[i, each] = windows.account[k]
+                    plan.kept[each, i] = windows.account[k]
                     i += 1
     return plan
 
@@ -461,14 +517,14 @@ def settle_boxes(plan: NodePlan, g: int) -> bool:
         while step != NONE:
             fits &= plan.used[step] <= g
             if plan.used[step] > 0:
-                change[entry_of(plan, plan.step_s[step]), plan.kind[box]] -= 1
+                change[plan.kind[box], entry_of(plan, plan.step_s[step])] -= 1
                 if plan.after[step] != NONE:
-                    change[entry_of(plan, plan.step_s[plan.after[step]]), plan.kind[box]] += 1
+                    change[plan.kind[box], entry_of(plan, plan.step_s[plan.after[step]])] += 1
             step = plan.after[step]
-    for kind in range(plan.empty.shape[1]):
+    for kind in range(plan.empty.shape[0]):
         sum_of_changes = 0
         for i in range(plan.size[0]):
-            sum_of_changes += change[i, kind]
-            plan.empty[i, kind] += sum_of_changes
-            fits &= plan.empty[i, kind] >= 0
+            sum_of_changes += change[kind, i]
+            plan.empty[kind, i] += sum_of_changes
+            fits &= plan.empty[kind, i] >= 0
     return fits

@@ -133,7 +133,8 @@ class NodeGuarantees:
         lost = on_node[~takes_more[box[on_node]]]
         box[lost] += n_nodes + int(box.max(initial=0))  # nobody is on that node any more, so another will do as well
         loose = box >= n_nodes
-        box[loose] = n_nodes + np.unique(box[loose], return_inverse=True)[1]
+        if loose.any():
+            box[loose] = n_nodes + np.unique(box[loose], return_inverse=True)[1]
         return found
 
 
