@@ -254,7 +254,9 @@ def _allow_part(
     """Mark the nodes that a job for a part of one, taken out of the plan, may start on now."""
     now_s, length_s, n_nodes = plan.times_s[0], queue.requested_s[i], len(allowed)
     n_entries = find_runs(plan, queue.account[i], now_s + length_s, scratch.runs)
-    opened = NONE  # the kind of its box, if that is on no node yet: any that is empty will do, with what else lies in it
+    opened = (
+        NONE  # the kind of its box, if that is on no node yet: any that is empty will do, with what else lies in it
+    )
     if promises.box[i] >= n_nodes:
         opened = plan.kind[promises.box[i]]
     for node in range(n_nodes):

@@ -1,9 +1,9 @@
 """What is planned on the nodes of a machine: how many of each kind are empty when, and what shared ones hold.
 
-Nodes that lie in the same windows are of one kind, and what is planned on them can be exchanged: at a moment at which two
-of them are empty, whatever is planned on the one from then on may as well be planned on the other. So nothing is tied
-to a node before it starts, and a plan only counts the *empty* nodes of every kind over time: a job for whole nodes can
-have so many of a kind as are never missing while it runs. Jobs for parts of nodes go into *boxes*. A box is one
+Nodes that lie in the same windows are of one kind, and what is planned on them can be exchanged: at a moment at which
+two of them are empty, whatever is planned on the one from then on may as well be planned on the other. So nothing is
+tied to a node before it starts, and a plan only counts the *empty* nodes of every kind over time: a job for whole nodes
+can have so many of a kind as are never missing while it runs. Jobs for parts of nodes go into *boxes*. A box is one
 node, of a known kind, on which they lie together: one that jobs share already, or any that is empty when the first of
 them starts. While nothing lies in it, it takes no node.
 """
@@ -157,7 +157,9 @@ def change_empty(plan: NodePlan, kind: int, start_s: float, end_s: float, nodes:
 @kernel
 def room(empty: int, kept: int, account: int) -> int:
     """Return how many of so many empty nodes an account could take, when they are kept for ``kept``."""
-    return empty if kept == OPEN or kept == account else 0  # noqa: PLR1714
+    if kept == OPEN:
+        return empty
+    return empty if kept == account else 0
 
 
 @kernel
@@ -363,8 +365,8 @@ def earliest_box(
 
     Notes
     -----
-    Where a box is in use it must be open and have as many GPUs left; where it is not there must be an empty node for it,
-    so that one node serves for all.
+    Where a box is in use it must be open and have as many GPUs left; where it is not there must be an empty node for
+    it, so that one node serves for all.
     """
     # Arrays are taken out of the tuple once: in a loop each access would count references.
     times_s, size = plan.times_s, plan.size
@@ -416,7 +418,7 @@ def earliest_box(
                 start_s, time_s = -np.inf, until_s
         if is_found and (start_s < best_s or (start_s == best_s and used > best_used)):
             best, best_s, best_used = box, start_s, used
-    return best, best_s
+    return int(best), float(best_s)
 
 
 # --- the plan of a moment ---------------------------------------------------------------------------------------------

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from worlds import fault, job_table, machine, profile, repair, world
+from worlds import fault, job_table, machine, profile, repair, story, world
 
+from simulator.distributions import Duration
 from simulator.engine.simulation import Simulation
 from simulator.engine.world import Window
 from simulator.policies.placement.best_fit import BestFit
@@ -67,14 +68,14 @@ def windows(draw: st.DrawFn, nodes: int) -> tuple[Window, ...]:
 
 
 @st.composite
-def crowded(draw: st.DrawFn, *, overruns: bool = False, may_share: bool = True) -> dict[str, Any]:
+def crowded(draw: st.DrawFn, overruns: bool = False) -> dict[str, Any]:
     """Return a machine, more jobs than it can run at once, and windows."""
     nodes, n_jobs = draw(st.integers(1, 6)), draw(st.integers(1, 25))
 
     def each(strategy: Any) -> Any:
         return draw(st.lists(strategy, min_size=n_jobs, max_size=n_jobs))
 
-    shares = np.array(each(st.booleans())) & may_share
+    shares = np.array(each(st.booleans())) & draw(st.booleans())
     sizes = np.where(shares, 1, np.array(each(st.integers(1, nodes))))
     work_s = np.array(each(st.integers(1, 12)), dtype=float)
     slack_s = np.array(each(st.sampled_from([0, 0, 1, 3, 10] + ([-4] if overruns else []))), dtype=float)
@@ -91,9 +92,13 @@ def crowded(draw: st.DrawFn, *, overruns: bool = False, may_share: bool = True) 
     return {
         "machine": machine(nodes, G),
         "jobs": jobs,
-        "windows": draw(windows(nodes)) if not may_share or draw(st.booleans()) else (),
+        "windows": draw(windows(nodes)),
         "placement": draw(st.sampled_from([FirstFit(), BestFit(), Spread(), Scattered(1), Scattered(2)])),
     }
+
+
+def settings_of(parts: dict[str, Any]) -> dict[str, Any]:
+    return {name: parts[name] for name in ("windows", "placement")}
 
 
 def met(window: Window, node: int, start_s: float, end_s: float, account: str) -> bool:
@@ -128,15 +133,14 @@ def refuse_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 @settings(max_examples=300, deadline=None)
 @given(crowded())
 def test_every_promise_is_kept_whatever_placement_does(parts: dict[str, Any]) -> None:
+    jobs, shared = parts["jobs"], parts["jobs"].shares.any() or bool(parts["windows"])
+    assume(shared)  # else it counts
+    simulation = Simulation(
+        world(parts["machine"], jobs, profile(), scheduling=Watched(), **settings_of(parts)), guards=True
+    )
+    starts = seen_starts(simulation)
     with pytest.MonkeyPatch.context() as patch:
         refuse_anew(patch)
-        if not parts["jobs"].shares.any() and not parts["windows"]:
-            return
-        jobs = parts["jobs"]
-        simulation = Simulation(
-            world(parts.pop("machine"), parts.pop("jobs"), profile(), scheduling=Watched(), **parts), guards=True
-        )
-        starts = seen_starts(simulation)
         outcome = simulation.run()
     for job, start_s, ids in starts:
         end_s = start_s + float(jobs.requested_s[job])
@@ -144,3 +148,25 @@ def test_every_promise_is_kept_whatever_placement_does(parts: dict[str, Any]) ->
             assert not any(met(window, node, start_s, end_s, jobs.account[job]) for window in parts["windows"])
     assert set(outcome.tables["jobs"]["state"]) == {"completed"}
     assert outcome.tables["jobs"]["attempts"].tolist() == [1] * len(jobs)
+
+
+@settings(max_examples=150, deadline=None)
+@given(crowded(overruns=True), st.data())
+def test_every_job_ends_though_estimates_are_wrong_and_nodes_fail(parts: dict[str, Any], data: st.DataObject) -> None:
+    """With each fault a node is lost for a while; no fault strikes after a minute, so all that is left can end."""
+    kind = fault(
+        1e-9,
+        repair=repair("fixed", float(data.draw(st.sampled_from([1, 7, 30])))),
+        scope=data.draw(st.sampled_from(["node", "switch"])),
+        detect=Duration("fixed", float(data.draw(st.sampled_from([0, 2])))),
+        stops_job=data.draw(st.booleans()),
+    )
+    units = parts["machine"].nodes if kind.scope == "node" else 1
+    strikes = data.draw(st.lists(st.tuples(st.integers(0, 60), st.just(0), st.integers(0, units - 1)), max_size=6))
+    saves = replace(
+        data.draw(st.sampled_from([profile(), profile(1e9)])),
+        recovery=data.draw(st.sampled_from([RequeueJob(), RequeueJob(backoff=3.0), ReplaceOrRequeue()])),
+    )
+    base = world(parts["machine"], parts["jobs"], saves, kind, scheduling=Conservative(), **settings_of(parts))
+    outcome = story(base, sorted((float(time_s), index, unit) for time_s, index, unit in strikes))
+    assert set(outcome.tables["jobs"]["state"]) == {"completed"}

@@ -83,9 +83,7 @@ class Twin:
     def empty(self, kind: int, second: int) -> int:
         there = sum(self.is_there(node, second) for node in range(self.state.nodes) if self.kind[node] == kind)
         whole = sum(
-            job.taken.get(kind, 0)
-            for job in self.jobs
-            if job.box < 0 and job.start <= second < job.start + job.length
+            job.taken.get(kind, 0) for job in self.jobs if job.box < 0 and job.start <= second < job.start + job.length
         )
         boxes = sum(self.used(box, second) > 0 and self.kind_of(box) == kind for box in self.boxes())
         return there - whole - boxes

@@ -39,8 +39,8 @@ class Guarantees:
 class Conservative:
     """Give every job the earliest start that delays no guarantee, and start those whose time has come.
 
-    Exact semantics are in docs/scheduling-semantics.md. It needs an estimate of every job. Where jobs share nodes or nodes
-    are kept for somebody it plans by node, else it counts GPUs.
+    Exact semantics are in docs/scheduling-semantics.md. It needs an estimate of every job. Where jobs share nodes or
+    nodes are kept for somebody it plans by node, else it counts GPUs.
     """
 
     acts_always: ClassVar[bool] = True
@@ -55,6 +55,7 @@ class Conservative:
     def schedule(self, view: SchedulerView) -> Sequence[Start | Wake]:
         """Return the jobs to start now, and when the next guarantee falls due."""
         queue, kept = view.queue, view.memory
+        assert isinstance(kept, Guarantees)
         is_usable = np.isfinite(queue.requested_s) & (queue.requested_s > 0)
         if not is_usable.all():
             job = queue.known.job[queue.job[~is_usable][0]]

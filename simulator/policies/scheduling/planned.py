@@ -101,7 +101,7 @@ class NodeGuarantees:
             self.promises.box[self.promises.box == box] = place[0]
 
     def _number_kinds(self, nodes: NodesView) -> bool:
-        """Number the kinds of nodes again when a window is over; return whether there are fewer than before."""
+        """Find the kinds of nodes anew when a window is over; return whether there are fewer than before."""
         windows = nodes.windows
         if len(windows.begin_s) == self.windows:
             return False
@@ -118,7 +118,7 @@ class NodeGuarantees:
         return len(some) > n_kinds
 
     def _promises_of(self, queue: QueuedJobs, nodes: NodesView, n_kinds: int) -> Promises:
-        """Return what the jobs that wait now were promised, with the boxes that are on no node numbered from there on."""
+        """Return what the jobs that wait now were promised; boxes on no node are numbered from the last node on."""
         n_nodes = len(nodes.holder)
         found = no_promises(len(queue), n_kinds)
         place = np.searchsorted(self.job, queue.job)
@@ -140,9 +140,7 @@ class NodeGuarantees:
 
 def no_promises(jobs: int, kinds: int) -> Promises:
     """Return the promises of jobs that have none."""
-    return Promises(
-        np.full(jobs, np.nan), np.zeros((jobs, kinds), dtype=np.int64), np.full(jobs, NONE, dtype=np.int64)
-    )
+    return Promises(np.full(jobs, np.nan), np.zeros((jobs, kinds), dtype=np.int64), np.full(jobs, NONE, dtype=np.int64))
 
 
 def kinds_of(windows: WindowColumns, nodes: int) -> Ints:
