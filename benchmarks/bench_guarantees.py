@@ -2,10 +2,10 @@
 
     python benchmarks/bench_guarantees.py [--nodes 256] [--waiting 1000]
 
-A pass is one call of ``node_guarantee_pass`` as the engine makes it. Half of the jobs want a part of a node; with windows
-a third of them is maintenance, the others are reservations, each of an eighth of the nodes, drawn at random. Estimates
-are one to three times the run time, so that every end moves guarantees forward; or half to twice, so that jobs outlive
-them and all guarantees are made anew. Times are those of the processor.
+A pass is one call of ``node_guarantee_pass`` as the engine makes it. Half of the jobs want a part of a node; with
+windows a third of these is maintenance, the others are reservations, each of an eighth of the nodes, drawn at random.
+Estimates are one to three times the run time, so that every end moves guarantees forward; or half to twice, so that
+jobs outlive them and all guarantees are made anew. Times are those of the processor.
 """
 
 from __future__ import annotations

@@ -320,7 +320,7 @@ def find_runs(plan: NodePlan, account: int, last_s: float, runs: Runs) -> int:
             open_from[i], open_until[i] = open_s, open_end_s
             empty_from[i], empty_until[i] = empty_s, empty_end_s
             end_s = times_s[i]
-    return n_entries
+    return int(n_entries)
 
 
 @kernel
