@@ -47,6 +47,9 @@ class NodeGuarantees:
         self._see_where_it_went(nodes)
         compresses |= self._number_kinds(nodes)
         n_nodes, n_kinds = len(nodes.holder), int(self.kind.max()) + 1
+        if len(queue) == 0:
+            self.job, self.promises, self.sent = queue.job.copy(), no_promises(0, n_kinds), None
+            return []
         promises = self._promises_of(queue, nodes, n_kinds)
         tenant_end_s, tenant_gpus = nodes.tenant_end_s, nodes.tenant_gpus
         if tenant_end_s is None or tenant_gpus is None:
