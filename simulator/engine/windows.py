@@ -69,6 +69,7 @@ class Windows:
         if window.start_s > sim.now:
             yield sim.env.timeout(window.start_s - sim.now)
         if window.is_maintenance:
+            yield sim.env.timeout(0)  # after the jobs that end at this instant by themselves
             for job in sim.fleet.jobs_on(window.nodes):
                 sim.moves.stop_for_maintenance(sim.runs[job])
             free = window.nodes[sim.fleet.holder[window.nodes] == FREE]

@@ -394,17 +394,8 @@ def _policies(spec: VariantSpec) -> Iterator[Complaint]:
 
 def _scheduler(spec: VariantSpec) -> Iterator[Complaint]:
     """Check what the chosen scheduler cannot do."""
-    name, gpus = spec.scheduling.chosen(), spec.cluster.node.gpus
+    name = spec.scheduling.chosen()
     policy = families()["scheduling"][name]
-    if getattr(policy, "counts_machine", False):
-        problem = f"policy {name!r} counts GPUs of the whole machine and does not look at single nodes"
-        small = any(job.gpus is not None and job.gpus < gpus for job in spec.workload.jobs)
-        small |= spec.workload.trace is not None and not spec.workload.trace.counts_nodes
-        small |= spec.workload.synthetic is not None
-        if spec.reservations:
-            yield Complaint(("reservations",), problem, allowed="no reservations, or another policy such as easy")
-        if small and gpus > 1 and spec.cluster.node_sharing:
-            yield Complaint(("scheduling", "policy"), problem, allowed="cluster.node_sharing: false, or easy")
     known = _accounts(spec)
     for key in ("shares", "quotas"):
         for account in getattr(spec.scheduling, key, None) or ():

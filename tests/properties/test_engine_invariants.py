@@ -200,8 +200,9 @@ def full_worlds(draw: st.DrawFn) -> Any:
     leaf = np.arange(nodes) // draw(st.integers(1, 4))
     tiers = draw(st.sampled_from([np.empty((0, nodes), dtype=np.int64), np.array([leaf, leaf // 2])]))
     hardware = machine(nodes, g, spares, draw(st.sampled_from(["hot", "warm"])), switch=4)
+    requested_s = each(st.sampled_from([60.0, 600.0, math.inf] if has_horizon else [60.0, 600.0]))
     schedulers = scheduling_policies()
-    if shares.any() or windows or has_horizon:  # it counts the whole machine, and needs estimates
+    if math.inf in requested_s:
         schedulers = [policy for policy in schedulers if not isinstance(policy, Conservative)]
     # Where the run ends with its last job, jobs must have a chance to end before they are interrupted.
     kinds = [draw(fault_classes(index, 1.0 if has_horizon else 30.0)) for index in range(draw(st.integers(0, 2)))]
@@ -213,7 +214,7 @@ def full_worlds(draw: st.DrawFn) -> Any:
             sorted(float(s) for s in each(st.sampled_from([0, 0, 30, 200, 1000]))),
             gpus=gpus,
             shares=shares,
-            requested_s=each(st.sampled_from([60.0, 600.0, math.inf] if has_horizon else [60.0, 600.0])),
+            requested_s=requested_s,
             priority=each(st.integers(0, 2)),
             account=np.array(each(st.sampled_from(["a", "b", "c"])), dtype=object),
             fewest=fewest,
