@@ -4,31 +4,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from simulator.errors import PolicyError
 from simulator.policies.decisions import Start, Wake
-from simulator.policies.views import Floats, SchedulerView
+from simulator.policies.views import Ints, SchedulerView
 from simulator.scheduling.guarantees import guarantee_pass
+from simulator.scheduling.profile import new_profile
+from simulator.scheduling.reservations import clear, no_reservations
 
 
-@dataclass
 class Guarantees:
-    """What is remembered from pass to pass.
+    """What is remembered from pass to pass: who was promised what, and the plan of all that runs or waits.
 
     Parameters
     ----------
-    start_s : float array, shape (jobs,)
-        Guaranteed start by job index, NaN for none.
-    capacity_gpus : int
-        GPUs in service at the last pass.
+    jobs : int
+        Jobs of the run.
+    gpus : int array
+        GPUs that jobs may want.
+    now_s : float
+        Time of the first pass.
     """
 
-    start_s: Floats = field(default_factory=lambda: np.empty(0))
-    capacity_gpus: int = 0
+    def __init__(self, jobs: int, gpus: Ints, now_s: float) -> None:
+        self.start_s = np.full(jobs, np.nan)
+        self.capacity_gpus = 0
+        self.holders = np.empty(0, np.int64)
+        self.reservations = no_reservations(jobs)
+        self.profile = new_profile(jobs, gpus)
+        clear(self.profile, now_s, 0)
+
+
+@dataclass
+class Memory:
+    """Where guarantees are kept during a run, from the first pass on."""
+
+    guarantees: Guarantees | None = None
 
 
 @dataclass(frozen=True)
@@ -46,34 +61,40 @@ class Conservative:
     needs_estimates: ClassVar[bool] = True
     """It cannot promise anything behind a job without an estimate."""
 
-    def remember(self) -> Guarantees:
+    def remember(self) -> Memory:
         """Return where guarantees are kept during a run."""
-        return Guarantees()
+        return Memory()
 
     def schedule(self, view: SchedulerView) -> Sequence[Start | Wake]:
         """Return the jobs to start now, and when the next guarantee falls due."""
         if view.shares_nodes or view.has_windows:
             self._refuse(view, "jobs that share nodes, and reservations, need a policy that looks at single nodes")
-        queue, kept = view.queue, view.memory
+        queue, known, memory = view.queue, view.queue.known, view.memory
         if not np.isfinite(queue.requested_s).all():
-            job = queue.known.job[queue.job[~np.isfinite(queue.requested_s)][0]]
+            job = known.job[queue.job[~np.isfinite(queue.requested_s)][0]]
             self._refuse(view, f"job {job} has no estimate")
-        if len(kept.start_s) == 0:
-            kept.start_s = np.full(len(queue.known.submit_s), np.nan)
+        if memory.guarantees is None:
+            memory.guarantees = Guarantees(len(known.submit_s), known.gpus, view.now_s)
+        kept = memory.guarantees
         compresses = view.ended_early or view.capacity_gpus > kept.capacity_gpus
         kept.capacity_gpus = view.capacity_gpus
-        start_s = kept.start_s[queue.job]
         guarantee_pass(
+            kept.profile,
+            kept.reservations,
+            kept.holders,
             view.now_s,
             view.free_gpus,
+            view.running.job,
             view.running.gpus,
             view.running.end_s,
-            queue.gpus,
-            queue.requested_s,
-            start_s,
+            queue.job,
+            known.gpus,
+            known.requested_s,
+            kept.start_s,
             compresses,
         )
-        kept.start_s[queue.job] = start_s
+        kept.holders = np.concatenate((view.running.job, queue.job))
+        start_s = kept.start_s[queue.job]
         due = start_s <= view.now_s
         kept.start_s[queue.job[due]] = np.nan  # one that comes back to the queue is promised anew
         ahead = start_s[start_s > math.nextafter(view.now_s, math.inf)]
