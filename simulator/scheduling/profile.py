@@ -23,18 +23,19 @@ Ints = NDArray[np.int64]
 MOST_GRADES = 16
 """Sizes of request told apart by the index, so that a trace with many does not make every change slow (assumption)."""
 BLOCK_STEPS = 32
-"""Steps of a block at least."""
+"""Steps of a block at least: fewer make more blocks to look at, more make a closer look dear (measured)."""
 
-# One record is half a cache line: a walk along the profile reads one line a step.
+# One record, not columns: a walk along the profile then reads one cache line a step.
 _STEP = np.dtype(
     [
         ("time_s", np.float64),
         ("free", np.int64),
-        ("after", np.int32),  # the next step, -1 for none
-        ("before", np.int32),
+        ("after", np.int64),  # the next step, -1 for none
+        ("before", np.int64),
         ("uses", np.int32),  # reservations that begin or end here, and others that need the step to stay
         ("block", np.int32),
-    ]
+    ],
+    align=True,
 )
 _STATE = np.dtype(
     [
@@ -43,9 +44,11 @@ _STATE = np.dtype(
         ("spare", np.int64),  # a step that was dropped, which leads to others by ``after``; -1 for none
         ("untouched", np.int64),  # steps from here on have never been used
         ("blocks", np.int64),
+        ("block_steps", np.int64),  # steps that a new block has at least
         ("inserted", np.int64),  # steps inserted since the blocks were made
         ("level", np.int64),  # nodes free when every reservation has ended
-    ]
+    ],
+    align=True,
 )
 
 
@@ -69,11 +72,11 @@ class Profile(NamedTuple):
     step: NDArray[np.record]
     state: NDArray[np.record]
     grade_nodes: Ints
-    block_first: NDArray[np.int32]
+    block_first: Ints
     longest_s: NDArray[np.float64]
 
 
-def new_profile(reservations: int, sizes: Ints) -> Profile:
+def new_profile(reservations: int, sizes: Ints, block_steps: int = BLOCK_STEPS) -> Profile:
     """Return a profile still to be cleared, with room for so many reservations at once.
 
     Parameters
@@ -82,20 +85,24 @@ def new_profile(reservations: int, sizes: Ints) -> Profile:
         How many, at most.
     sizes : int array
         Nodes that reservations may want. Others are allowed, none below the least; they are found less fast.
+    block_steps : int
+        Steps of a block at least.
     """
     grades = np.unique(sizes)
     if len(grades) > MOST_GRADES:
         grades = grades[np.linspace(0, len(grades) - 1, MOST_GRADES).astype(np.int64)]
     most_steps = 2 * reservations + 4  # the head, and one for a reservation that is at two places while it moves
-    most_blocks = most_steps // BLOCK_STEPS + 1
+    most_blocks = most_steps // block_steps + 1
     # Not zeroed: what is never used stays without memory.
-    return Profile(
+    profile = Profile(
         np.recarray(most_steps + most_blocks, _STEP),  # the first step of a block is kept after its last use
         np.recarray(1, _STATE),
         grades,
-        np.empty(most_blocks, np.int32),
+        np.empty(most_blocks, np.int64),
         np.empty((len(grades), most_blocks)),
     )
+    profile.state[0].block_steps = block_steps
+    return profile
 
 
 @kernel

@@ -13,8 +13,8 @@ _RESERVATION = np.dtype(
     [
         ("nodes", np.int64),
         ("length_s", np.float64),
-        ("first", np.int32),  # the step where it begins; -1 if it has begun
-        ("last", np.int32),  # the first step after it; -1 for no reservation
+        ("first", np.int64),  # the step where it begins; -1 if it has begun
+        ("last", np.int64),  # the first step after it; -1 for no reservation
         ("stays", np.bool_),  # scratch of a pass
     ],
     align=True,
@@ -139,7 +139,8 @@ def give_up(profile: Profile, reservation: np.record) -> None:
 @kernel
 def place(profile: Profile, reservation: np.record) -> float:
     """Reserve at the earliest place; return its start, infinite if too few are free even when all have ended."""
-    first = first_stretch(profile, reservation.nodes, reservation.length_s, -1)
+    nowhere = reservation.first  # -1 as long as there is none: wherever it fits
+    first = first_stretch(profile, reservation.nodes, reservation.length_s, nowhere)
     if first < 0:
         return np.inf
     start_s = profile.step[first].time_s

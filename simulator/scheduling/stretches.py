@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from simulator.compiled import kernel
-from simulator.scheduling.profile import BLOCK_STEPS, Profile, let_go
+from simulator.scheduling.profile import Profile, let_go
 
 _ULP = 2.0**-52
 
@@ -28,7 +28,7 @@ def index_stretches(profile: Profile) -> None:
     for block in range(step[state.head].block + 1, state.blocks):
         let_go(profile, profile.block_first[block])
     # A search looks at all blocks and at the steps of some: both grow with the root of the steps.
-    size = max(BLOCK_STEPS, int(math.sqrt(state.steps)) // 2)
+    size = max(state.block_steps, int(math.sqrt(state.steps)) // 2)
     at, place, blocks = state.head, 0, 0
     while at >= 0:
         if place % size == 0:
@@ -47,7 +47,7 @@ def index_stretches(profile: Profile) -> None:
 def tidy_stretches(profile: Profile) -> None:
     """Make the blocks again when about half of the steps have come since."""
     state = profile.state[0]
-    if state.inserted > BLOCK_STEPS + state.steps // 2:
+    if state.inserted > state.block_steps + state.steps // 2:
         index_stretches(profile)
 
 
@@ -145,7 +145,9 @@ def first_stretch(profile: Profile, nodes: int, length_s: float, stop: int) -> i
         A step that begins a stretch of so many nodes; only those before it count. -1 for all.
     """
     step, state = profile.step, profile.state[0]
-    grade = int(np.searchsorted(profile.grade_nodes, nodes, side="right")) - 1
+    grade = 0
+    while grade + 1 < profile.grade_nodes.shape[0] and profile.grade_nodes[grade + 1] <= nodes:
+        grade += 1
     last = step[stop].block if stop >= 0 else state.blocks - 1
     for block in range(step[state.head].block, last + 1):
         if profile.longest_s[grade, block] >= length_s:
