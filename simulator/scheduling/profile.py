@@ -37,6 +37,7 @@ _STEP = np.dtype(
     ],
     align=True,
 )
+_BLOCK = np.dtype([("first", np.int64), ("inserted", np.int64)])
 _STATE = np.dtype(
     [
         ("head", np.int64),
@@ -44,8 +45,9 @@ _STATE = np.dtype(
         ("spare", np.int64),  # a step that was dropped, which leads to others by ``after``; -1 for none
         ("untouched", np.int64),  # steps from here on have never been used
         ("blocks", np.int64),
-        ("block_steps", np.int64),  # steps that a new block has at least
-        ("inserted", np.int64),  # steps inserted since the blocks were made
+        ("fewest_steps", np.int64),  # of a new block
+        ("block_steps", np.int64),  # of each block when they were made
+        ("is_crowded", np.bool_),  # whether a block has become much larger since
         ("level", np.int64),  # nodes free when every reservation has ended
     ],
     align=True,
@@ -63,8 +65,8 @@ class Profile(NamedTuple):
         Where the list begins, and counts.
     grade_nodes : int array, shape (grades,)
         Sizes of request that the index tells apart, ascending.
-    block_first : int array, shape (blocks,)
-        First step of every block, in order of time.
+    block : record array, shape (blocks,)
+        First step of every block, in order of time, and how many steps were inserted since it was made.
     longest_s : float array, shape (grades, blocks)
         No stretch of the grade that begins in the block is longer; see `simulator.scheduling.stretches`.
     """
@@ -72,11 +74,11 @@ class Profile(NamedTuple):
     step: NDArray[np.record]
     state: NDArray[np.record]
     grade_nodes: Ints
-    block_first: Ints
+    block: NDArray[np.record]
     longest_s: NDArray[np.float64]
 
 
-def new_profile(reservations: int, sizes: Ints, block_steps: int = BLOCK_STEPS) -> Profile:
+def new_profile(reservations: int, sizes: Ints, fewest_steps: int = BLOCK_STEPS) -> Profile:
     """Return a profile still to be cleared, with room for so many reservations at once.
 
     Parameters
@@ -85,23 +87,23 @@ def new_profile(reservations: int, sizes: Ints, block_steps: int = BLOCK_STEPS) 
         How many, at most.
     sizes : int array
         Nodes that reservations may want. Others are allowed, none below the least; they are found less fast.
-    block_steps : int
+    fewest_steps : int
         Steps of a block at least.
     """
     grades = np.unique(sizes)
     if len(grades) > MOST_GRADES:
         grades = grades[np.linspace(0, len(grades) - 1, MOST_GRADES).astype(np.int64)]
     most_steps = 2 * reservations + 4  # the head, and one for a reservation that is at two places while it moves
-    most_blocks = most_steps // block_steps + 1
+    most_blocks = most_steps // fewest_steps + 1
     # Not zeroed: what is never used stays without memory.
     profile = Profile(
         np.recarray(most_steps + most_blocks, _STEP),  # the first step of a block is kept after its last use
         np.recarray(1, _STATE),
         grades,
-        np.empty(most_blocks, np.int64),
+        np.recarray(most_blocks, _BLOCK),
         np.empty((len(grades), most_blocks)),
     )
-    profile.state[0].block_steps = block_steps
+    profile.state[0].fewest_steps = fewest_steps
     return profile
 
 
@@ -138,7 +140,9 @@ def step_at(profile: Profile, near: int, time_s: float) -> int:
     if after >= 0:
         step[after].before = new
     state.steps += 1
-    state.inserted += 1
+    block = profile.block[step[new].block]
+    block.inserted += 1
+    state.is_crowded |= block.inserted > 3 * state.block_steps
     return int(new)
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from simulator.compiled import kernel
 from simulator.scheduling.profile import Ints, Profile, let_go, step_at
-from simulator.scheduling.stretches import first_stretch, index_stretches, note_stretches, tidy_stretches
+from simulator.scheduling.stretches import first_stretch, note_stretches, tidy_stretches
 
 _RESERVATION = np.dtype(
     [
@@ -34,9 +34,10 @@ def clear(profile: Profile, now_s: float, level: int) -> None:
     head, state = profile.step[0], profile.state[0]
     head.time_s, head.free, head.after, head.before = now_s, level, -1, -1
     head.uses, head.block = 1, 0  # the head stays without reservations
-    state.head, state.steps, state.spare, state.untouched, state.blocks = 0, 1, -1, 1, 0
-    state.level = level
-    index_stretches(profile)
+    profile.block[0].first, profile.block[0].inserted = 0, 0
+    profile.longest_s[:, 0] = np.inf
+    state.head, state.steps, state.spare, state.untouched, state.level = 0, 1, -1, 1, level
+    state.blocks, state.block_steps, state.is_crowded = 1, state.fewest_steps, False
 
 
 @kernel
@@ -56,7 +57,7 @@ def advance(profile: Profile, now_s: float) -> None:
         step[head].before = -1
         step[head].uses += 1
         block = step[head].block
-        profile.block_first[block] = head
+        profile.block[block].first = head
         profile.longest_s[:, block] = np.inf
 
 
@@ -68,7 +69,7 @@ def lift(profile: Profile, nodes: int) -> None:
         profile.step[at].free += nodes
         at = profile.step[at].after
     profile.state[0].level += nodes
-    index_stretches(profile)
+    profile.longest_s[:, : profile.state[0].blocks] = np.inf
 
 
 @kernel

@@ -23,31 +23,37 @@ _ULP = 2.0**-52
 
 @kernel
 def index_stretches(profile: Profile) -> None:
-    """Divide the steps into new blocks, about which nothing is known yet."""
-    step, state = profile.step, profile.state[0]
+    """Divide the steps into new blocks of one size."""
+    step, state, longest_s = profile.step, profile.state[0], profile.longest_s
     for block in range(step[state.head].block + 1, state.blocks):
-        let_go(profile, profile.block_first[block])
+        let_go(profile, profile.block[block].first)
     # A search looks at all blocks and at the steps of some: both grow with the root of the steps.
-    size = max(state.block_steps, int(math.sqrt(state.steps)) // 2)
-    at, place, blocks = state.head, 0, 0
+    size = max(state.fewest_steps, int(math.sqrt(state.steps)) // 2)
+    known_s = longest_s[:, : state.blocks].copy()
+    at, place, block, old = state.head, 0, -1, -1
     while at >= 0:
-        if place % size == 0:
-            profile.block_first[blocks] = at
-            if blocks > 0:
+        is_first = place % size == 0
+        if is_first:
+            block += 1
+            profile.block[block].first, profile.block[block].inserted = at, 0
+            if block > 0:
                 step[at].uses += 1  # stays until the blocks are made again
-            blocks += 1
-        step[at].block = blocks - 1
+        # A stretch that begins in the new block began in one of the old ones from which its steps come.
+        if is_first or step[at].block != old:
+            old = step[at].block
+            for grade in range(longest_s.shape[0]):
+                least_s = 0.0 if is_first else longest_s[grade, block]
+                longest_s[grade, block] = max(least_s, known_s[grade, old])
+        step[at].block = block
         place += 1
         at = step[at].after
-    profile.longest_s[:, :blocks] = np.inf
-    state.blocks, state.inserted = blocks, 0
+    state.blocks, state.block_steps, state.is_crowded = block + 1, size, False
 
 
 @kernel
 def tidy_stretches(profile: Profile) -> None:
-    """Make the blocks again when about half of the steps have come since."""
-    state = profile.state[0]
-    if state.inserted > state.block_steps + state.steps // 2:
+    """Make the blocks again when one has become much larger than the others."""
+    if profile.state[0].is_crowded:
         index_stretches(profile)
 
 
@@ -104,7 +110,7 @@ def _look_closely(profile: Profile, grade: int, block: int, nodes: int, length_s
     """Search among the stretches that begin in one block; correct its bound when the search is in vain."""
     step = profile.step
     least = profile.grade_nodes[grade]
-    at = profile.block_first[block]
+    at = profile.block[block].first
     is_of_block = step[at].before < 0 or step[step[at].before].free < least
     is_ahead = True
     start, fit, longest_s = -1, -1, 0.0

@@ -424,7 +424,7 @@ def assert_is_sound(profile: Profile) -> None:
     assert len(found) == profile.state[0].steps
     assert all(a[0] < b[0] and a[2] <= b[2] for a, b in pairwise(found))
     for block in range(found[0][2], profile.state[0].blocks):
-        assert profile.block_first[block] == next(at for _, _, b, at in found if b == block)
+        assert profile.block[block].first == next(at for _, _, b, at in found if b == block)
     for grade, nodes in enumerate(profile.grade_nodes):  # no stretch is longer than its bound
         start = None
         for time, free, block, _ in [*found, (math.inf, -1, -1, -1)]:
