@@ -295,10 +295,13 @@ def replay_conservative(
             reservations[arrived].length_s = requested_s[arrived]
             start_s[arrived] = place(profile, reservations[arrived])
             first_guarantee_s[arrived] = start_s[arrived]
+            due_s = min(due_s, start_s[arrived])
             queue_job[n_queued] = arrived
             n_queued += 1
             arrived += 1
 
+        if due_s > now_s and not is_early:
+            continue  # nobody starts, and it is known who starts next
         n_kept = 0
         due_s = np.inf
         for job in queue_job[:n_queued]:

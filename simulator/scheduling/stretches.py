@@ -28,7 +28,7 @@ def index_stretches(profile: Profile) -> None:
     for block in range(step[state.head].block + 1, state.blocks):
         let_go(profile, profile.block[block].first)
     # A search looks at all blocks and at the steps of some: both grow with the root of the steps.
-    size = max(state.fewest_steps, int(math.sqrt(state.steps)) // 2)
+    size = max(state.fewest_steps, int(math.sqrt(state.steps)))
     known_s = longest_s[:, : state.blocks].copy()
     at, place, block, old = state.head, 0, -1, -1
     while at >= 0:
