@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from simulator.compiled import kernel
 from simulator.scheduling.backfill import easy_pass, fifo_pass
-from simulator.scheduling.profile import add_to_profile, advance_profile, compress, earliest_start_s
+from simulator.scheduling.profile import Profile
+from simulator.scheduling.reservations import advance, clear, compress, give_up, place, start_job
 
 
 @kernel
@@ -235,6 +236,8 @@ def replay_conservative(
     nodes: NDArray[np.int64],
     requested_s: NDArray[np.float64],
     processors: int,
+    profile: Profile,
+    reservations: NDArray[np.record],
     start_s: NDArray[np.float64],
     first_guarantee_s: NDArray[np.float64],
 ) -> None:
@@ -246,6 +249,8 @@ def replay_conservative(
         Jobs in queue order, none larger than the machine, none longer than its positive, finite estimate.
     processors : int
         Size of the machine.
+    profile, reservations : Profile and record array, shape (n,)
+        Room for the plan of these jobs; used up.
     start_s : float array, shape (n,)
         Filled.
     first_guarantee_s : float array, shape (n,)
@@ -259,19 +264,12 @@ def replay_conservative(
     outlast the end it was anchored to: a guarantee that falls due is therefore an event of its own.
     """
     n = submit_s.shape[0]
-    times_s = np.empty(2 * n + 4, dtype=np.float64)
-    profile_free = np.empty(2 * n + 4, dtype=np.int64)
     queue_job = np.empty(n, dtype=np.int64)
-    queue_nodes = np.empty(n, dtype=np.int64)
-    queue_requested_s = np.empty(n, dtype=np.float64)
-    guarantee_s = np.empty(n, dtype=np.float64)
     heap_end_s = np.empty(n, dtype=np.float64)
     heap_job = np.empty(n, dtype=np.int64)
     if n == 0:
         return
-    times_s[0] = submit_s[0]
-    profile_free[0] = processors
-    count = 1
+    clear(profile, submit_s[0], processors)
     arrived = 0
     n_queued = 0
     n_running = 0
@@ -282,50 +280,37 @@ def replay_conservative(
             now_s = heap_end_s[0]
         if arrived < n and submit_s[arrived] < now_s:
             now_s = submit_s[arrived]
-        count = advance_profile(times_s, profile_free, count, now_s)
+        advance(profile, now_s)
 
         is_early = False
         while n_running > 0 and heap_end_s[0] <= now_s:
             job = _pop(heap_end_s, heap_job, n_running)
             n_running -= 1
-            expected_end_s = start_s[job] + requested_s[job]
-            if expected_end_s > now_s:
-                count = add_to_profile(times_s, profile_free, count, now_s, expected_end_s, nodes[job])
-                is_early = True
+            is_early |= start_s[job] + requested_s[job] > now_s
+            give_up(profile, reservations[job])
         if is_early:
-            count = compress(
-                times_s,
-                profile_free,
-                count,
-                queue_nodes[:n_queued],
-                queue_requested_s[:n_queued],
-                guarantee_s[:n_queued],
-            )
+            compress(profile, reservations, queue_job[:n_queued], start_s)
         while arrived < n and submit_s[arrived] <= now_s:
-            place_s = earliest_start_s(times_s, profile_free, count, nodes[arrived], requested_s[arrived])
-            end_s = place_s + requested_s[arrived]
-            count = add_to_profile(times_s, profile_free, count, place_s, end_s, -nodes[arrived])
-            first_guarantee_s[arrived] = place_s
+            reservations[arrived].nodes = nodes[arrived]
+            reservations[arrived].length_s = requested_s[arrived]
+            start_s[arrived] = place(profile, reservations[arrived])
+            first_guarantee_s[arrived] = start_s[arrived]
+            due_s = min(due_s, start_s[arrived])
             queue_job[n_queued] = arrived
-            queue_nodes[n_queued] = nodes[arrived]
-            queue_requested_s[n_queued] = requested_s[arrived]
-            guarantee_s[n_queued] = place_s
             n_queued += 1
             arrived += 1
 
+        if due_s > now_s and not is_early:
+            continue  # nobody starts, and it is known who starts next
         n_kept = 0
         due_s = np.inf
-        for position in range(n_queued):
-            job = queue_job[position]
-            if guarantee_s[position] <= now_s:
-                start_s[job] = now_s
+        for job in queue_job[:n_queued]:
+            if start_s[job] <= now_s:
+                start_job(profile, reservations[job])
                 _push(heap_end_s, heap_job, n_running, now_s + run_s[job], job)
                 n_running += 1
                 continue
-            due_s = min(due_s, guarantee_s[position])
+            due_s = min(due_s, start_s[job])
             queue_job[n_kept] = job
-            queue_nodes[n_kept] = queue_nodes[position]
-            queue_requested_s[n_kept] = queue_requested_s[position]
-            guarantee_s[n_kept] = guarantee_s[position]
             n_kept += 1
         n_queued = n_kept

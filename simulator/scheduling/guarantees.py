@@ -6,42 +6,83 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.compiled import kernel
-from simulator.scheduling.profile import add_to_profile, compress, earliest_start_s
+from simulator.scheduling.profile import Ints, Profile
+from simulator.scheduling.reservations import (
+    advance,
+    clear,
+    compress,
+    fewest_free,
+    give_up,
+    lift,
+    place,
+    reserve,
+    start_job,
+)
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @kernel
-def _running_profile(
-    times_s: Floats, free: Ints, now_s: float, free_now: int, running_gpus: Ints, running_end_s: Floats
-) -> int:
-    """Fill a profile with the running jobs alone; return its entries.
+def _give_up_what_changed(
+    profile: Profile,
+    reservations: NDArray[np.record],
+    holders: Ints,
+    running_job: Ints,
+    running_gpus: Ints,
+    running_end_s: Floats,
+    queue_job: Ints,
+    start_s: Floats,
+) -> None:
+    """Keep the reservations of jobs about which all is as it was, and give up those of the other holders."""
+    step, head = profile.step, profile.state[0].head
+    for job in holders:
+        reservations[job].stays = False
+    for row in range(running_job.shape[0]):
+        kept = reservations[running_job[row]]
+        if kept.last >= 0 and kept.first == head:
+            start_job(profile, kept)  # it was started in the last pass
+        kept.stays = (
+            kept.last >= 0
+            and kept.first < 0
+            and kept.nodes == running_gpus[row]
+            and step[kept.last].time_s == running_end_s[row]
+        )
+    for job in queue_job:
+        kept = reservations[job]
+        kept.stays = kept.last >= 0 and not np.isnan(start_s[job])
+    for job in holders:
+        if reservations[job].last >= 0 and not reservations[job].stays:
+            give_up(profile, reservations[job])
 
-    A job at or past its estimate counts as ending just after now: what it holds is not free yet.
-    """
-    times_s[0], free[0] = now_s, free_now
-    count = 1
-    soon_s = np.nextafter(now_s, np.inf)
-    for row in range(running_gpus.shape[0]):
-        end_s = max(running_end_s[row], soon_s)
-        if end_s == np.inf:
-            break  # without an estimate it never ends; ends ascend
-        if end_s > times_s[count - 1]:
-            times_s[count], free[count] = end_s, free[count - 1]
-            count += 1
-        free[count - 1] += running_gpus[row]
-    return count
+
+@kernel
+def _reserve_running(
+    profile: Profile, reservations: NDArray[np.record], running_job: Ints, running_gpus: Ints, running_end_s: Floats
+) -> bool:
+    """Reserve for the running jobs that have no reservation until their ends; return whether there were any."""
+    has_new = False
+    for row in range(running_job.shape[0]):
+        new = reservations[running_job[row]]
+        if new.last < 0 and running_end_s[row] < np.inf:
+            new.nodes = running_gpus[row]
+            reserve(profile, new, -1, running_end_s[row])
+            has_new = True
+    return has_new
 
 
 @kernel
 def guarantee_pass(
+    profile: Profile,
+    reservations: NDArray[np.record],
+    holders: Ints,
     now_s: float,
     free_now: int,
+    running_job: Ints,
     running_gpus: Ints,
     running_end_s: Floats,
-    queue_gpus: Ints,
-    queue_requested_s: Floats,
+    queue_job: Ints,
+    gpus: Ints,
+    requested_s: Floats,
     start_s: Floats,
     compresses: bool,
 ) -> bool:
@@ -49,13 +90,22 @@ def guarantee_pass(
 
     Parameters
     ----------
+    profile : Profile
+        As the last pass left it, or cleared; modified in place.
+    reservations : record array, shape (jobs,)
+        Likewise, of all jobs.
+    holders : int array
+        Jobs that were running or queued in the last pass: no other has a reservation.
     now_s, free_now : float, int
         Time of the pass, and GPUs that are free.
-    running_gpus, running_end_s : arrays, shape (running,)
-        GPUs and expected ends of the running jobs, by ascending end.
-    queue_gpus, queue_requested_s : arrays, shape (queued,)
-        GPUs and finite estimates in queue order.
-    start_s : float array, shape (queued,)
+    running_job, running_gpus, running_end_s : arrays, shape (running,)
+        Running jobs, their GPUs and expected ends. A job at or past its end counts as ending just after now: what it
+        holds is not free yet. One with an infinite end never ends.
+    queue_job : int array, shape (queued,)
+        Queued jobs in queue order.
+    gpus, requested_s : arrays, shape (jobs,)
+        GPUs that each job wants, and its estimate, finite for those in the queue.
+    start_s : float array, shape (jobs,)
         Guaranteed starts so far, NaN for a job without one; modified in place. Infinite for a job that does not fit
         even when everything that runs has ended.
     compresses : bool
@@ -71,35 +121,34 @@ def guarantee_pass(
     Guarantees hold while runs keep to their estimates and no node is lost. When one cannot be kept, because it lies in
     the past or more is promised than will be there, all are made anew in queue order, each at its earliest place.
     """
-    n_queued, n_running = queue_gpus.shape[0], running_gpus.shape[0]
-    size = 2 * n_queued + n_running + 4
-    times_s, free = np.empty(size, np.float64), np.empty(size, np.int64)
-    count = _running_profile(times_s, free, now_s, free_now, running_gpus, running_end_s)
+    end_s = np.maximum(running_end_s, np.nextafter(now_s, np.inf))
+    level = free_now + running_gpus[end_s < np.inf].sum()
     is_kept = True
-    for i in range(n_queued):
-        if start_s[i] == np.inf:
-            start_s[i] = np.nan  # never promised anything
-        if np.isnan(start_s[i]):
-            continue
-        if start_s[i] < now_s:
-            is_kept = False
-            break
-        count = add_to_profile(times_s, free, count, start_s[i], start_s[i] + queue_requested_s[i], -queue_gpus[i])
+    for job in queue_job:
+        if start_s[job] == np.inf:
+            start_s[job] = np.nan  # never promised anything
+        is_kept &= not start_s[job] < now_s
     if is_kept:
-        for i in range(count):
-            is_kept &= free[i] >= 0
+        _give_up_what_changed(profile, reservations, holders, running_job, running_gpus, end_s, queue_job, start_s)
+        advance(profile, now_s)
+        more = level - profile.state[0].level
+        if more != 0:
+            lift(profile, more)
+        has_new = _reserve_running(profile, reservations, running_job, running_gpus, end_s)
+        if has_new or more < 0:
+            is_kept = fewest_free(profile) >= 0
     if not is_kept:
-        count = _running_profile(times_s, free, now_s, free_now, running_gpus, running_end_s)
-        start_s[:] = np.nan
+        clear(profile, now_s, level)
+        for job in holders:
+            reservations[job].first = reservations[job].last = -1
+        for job in queue_job:
+            start_s[job] = np.nan
+        _reserve_running(profile, reservations, running_job, running_gpus, end_s)
     elif compresses:
-        promised = ~np.isnan(start_s)
-        moved = start_s[promised]
-        count = compress(times_s, free, count, queue_gpus[promised], queue_requested_s[promised], moved)
-        start_s[promised] = moved
-    for i in range(n_queued):
-        if np.isnan(start_s[i]):
-            start_s[i] = earliest_start_s(times_s, free, count, queue_gpus[i], queue_requested_s[i])
-            if start_s[i] < np.inf:
-                end_s = start_s[i] + queue_requested_s[i]
-                count = add_to_profile(times_s, free, count, start_s[i], end_s, -queue_gpus[i])
+        compress(profile, reservations, queue_job, start_s)
+    for job in queue_job:
+        if np.isnan(start_s[job]):
+            new = reservations[job]
+            new.nodes, new.length_s = gpus[job], requested_s[job]
+            start_s[job] = place(profile, new)
     return not is_kept

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from simulator.errors import InputError
 from simulator.scheduling.event_loops import replay_conservative, replay_queue
+from simulator.scheduling.profile import new_profile
+from simulator.scheduling.reservations import no_reservations
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +56,7 @@ def replay(jobs: pd.DataFrame, processors: int, policy: str = "easy") -> pd.Data
     Jobs queue by (``submit_s``, row). At one instant first all completions, then all arrivals, then one
     scheduling pass. Exact for whole seconds. The semantics of the policies are in
     docs/scheduling-semantics.md; the passes are those of `simulator.scheduling.backfill` and
-    `simulator.scheduling.profile`.
+    `simulator.scheduling.reservations`.
 
     Examples
     --------
@@ -80,7 +82,8 @@ def replay(jobs: pd.DataFrame, processors: int, policy: str = "easy") -> pd.Data
     sorted_start_s = np.empty(len(order), dtype=np.float64)
     columns = (submit_s[order], run_s[order], nodes[order], requested_s[order])
     if policy == "conservative":
-        replay_conservative(*columns, machine, sorted_start_s, np.empty(len(order), dtype=np.float64))
+        profile, reservations = new_profile(len(order), nodes), no_reservations(len(order))
+        replay_conservative(*columns, machine, profile, reservations, sorted_start_s, np.empty(len(order)))
     else:
         replay_queue(*columns, machine, policy == "easy", sorted_start_s)
     start_s = np.empty(len(order), dtype=np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,14 +13,17 @@ from hypothesis import strategies as st
 from worlds import job_table, machine, profile, world
 
 from simulator import engine
-from simulator.policies.scheduling.conservative import Conservative
+from simulator.policies.scheduling.conservative import Conservative, Guarantees
 from simulator.policies.scheduling.easy import Easy
 from simulator.policies.scheduling.fifo import Fifo
 from simulator.scheduling import replay
 from simulator.scheduling.backfill import easy_pass, fifo_pass
 from simulator.scheduling.event_loops import replay_conservative
+from simulator.scheduling.guarantees import guarantee_pass
 from simulator.scheduling.placement import first_fit
-from simulator.scheduling.profile import add_to_profile, advance_profile, earliest_start_s
+from simulator.scheduling.profile import MOST_GRADES, Profile, new_profile
+from simulator.scheduling.reservations import advance, clear, give_up, lift, no_reservations, place, reserve, start_job
+from simulator.scheduling.stretches import first_stretch, index_stretches
 
 
 @dataclass
@@ -102,19 +106,27 @@ def slow_replay(jobs: list[Job], processors: int, policy: str) -> list[float]:
     return [start[j] for j in range(len(jobs))]
 
 
+def slow_free(taken: list[tuple[float, float, int]], processors: int, since: float) -> list[tuple[float, int]]:
+    """Free nodes from each moment on at which they change, given reservations (from, until, nodes)."""
+    changes = {since: processors}
+    for begin, end, nodes in taken:
+        if end > since:
+            changes[max(begin, since)] = changes.get(max(begin, since), 0) - nodes
+            changes[end] = changes.get(end, 0) + nodes
+    moments = sorted(changes)
+    return list(zip(moments, np.cumsum([changes[moment] for moment in moments]).tolist(), strict=True))
+
+
 def slow_earliest(
     taken: list[tuple[float, float, int]], processors: int, now: float, nodes: int, length: float
 ) -> float:
-    """Earliest start given reservations (from, until, nodes)."""
-
-    def free_at(time: float) -> int:
-        return processors - sum(n for begin, end, n in taken if begin <= time < end)
-
-    for begin in sorted({now} | {end for _, end, _ in taken if end > now}):
-        moments = [begin] + [b for b, _, _ in taken if begin < b < begin + length]
-        if all(free_at(moment) >= nodes for moment in moments):
-            return begin
-    raise AssertionError("after the last reservation everything is free")
+    """Earliest start given reservations (from, until, nodes), infinite where there is none."""
+    begin = math.inf
+    for moment, free in slow_free(taken, processors, now):
+        if begin < math.inf and moment >= begin + length:
+            break
+        begin = math.inf if free < nodes else min(begin, moment)
+    return begin
 
 
 def slow_conservative(jobs: list[Job], processors: int) -> tuple[list[float], list[float]]:
@@ -151,6 +163,40 @@ def slow_conservative(jobs: list[Job], processors: int) -> tuple[list[float], li
     return [start[j] for j in range(len(jobs))], [first[j] for j in range(len(jobs))]
 
 
+def slow_guarantees(
+    now: float,
+    processors: int,
+    running: list[tuple[int, float]],
+    queue: dict[int, tuple[int, float]],
+    promised: dict[int, float],
+    compresses: bool,
+) -> tuple[dict[int, float], bool]:
+    """Starts after one pass of the engine, and whether all had to be made anew.
+
+    Running of (nodes, expected end), queue of (nodes, estimate) in order, promised finite starts of some of it.
+    """
+    soon = math.nextafter(now, math.inf)
+    held = [(now, max(end, soon), nodes) for nodes, end in running if end < math.inf]
+    processors -= sum(nodes for nodes, end in running if end == math.inf)
+
+    def taken(without: int | None = None) -> list[tuple[float, float, int]]:
+        return held + [(g, g + queue[j][1], queue[j][0]) for j, g in guarantee.items() if j != without]
+
+    guarantee = dict(promised)
+    is_kept = all(g >= now for g in guarantee.values()) and all(n >= 0 for _, n in slow_free(taken(), processors, now))
+    if not is_kept:
+        guarantee = {}
+    elif compresses:
+        for j in [j for j in queue if j in guarantee]:
+            guarantee[j] = slow_earliest(taken(without=j), processors, now, *queue[j])
+    starts = {}
+    for j, wanted in queue.items():
+        starts[j] = guarantee[j] if j in guarantee else slow_earliest(taken(), processors, now, *wanted)
+        if starts[j] < math.inf:
+            guarantee[j] = starts[j]
+    return starts, not is_kept
+
+
 # --- workloads ---
 
 PROCESSORS = 8
@@ -169,6 +215,15 @@ def workloads(draw: st.DrawFn, shortest_run: int = 1, may_overrun: bool = False)
         nodes = draw(st.one_of(st.integers(1, 3), st.integers(1, PROCESSORS)))
         jobs.append(Job(draw(st.integers(0, 40)), run, nodes, estimate))
     return jobs
+
+
+def crowd(rng: np.random.Generator, n: int, are_whole: bool) -> list[Job]:
+    """Jobs that come faster than they can run, with whole seconds full of ties or with any fractions."""
+    nodes = rng.choice([1, 2, 3, 4, 8], n)
+    submit, run = rng.uniform(0, 30, n), rng.uniform(1, 25, n)
+    estimate = run * rng.choice([1.0, 1.2, 2.0, 3.0], n)
+    columns = [np.ceil(column) if are_whole else column / 7 for column in (submit, run, estimate)]
+    return [Job(s, r, int(k), e) for s, r, e, k in zip(*(c.tolist() for c in columns), nodes, strict=True)]
 
 
 def frame(jobs: list[Job]) -> pd.DataFrame:
@@ -233,14 +288,16 @@ def test_conservative_replay_equals_the_twin_and_keeps_its_guarantees(jobs: list
     expected, promised = slow_conservative(jobs, PROCESSORS)
     table = frame(jobs)
     order = table["submit_s"].to_numpy().argsort(kind="stable")
-    start_s = np.empty(len(jobs))
-    first_guarantee_s = np.empty(len(jobs))
+    start_s, first_guarantee_s = np.empty(len(jobs)), np.empty(len(jobs))
+    nodes = table["processors"].to_numpy(np.int64)[order]
     replay_conservative(
         table["submit_s"].to_numpy(np.float64)[order],
         table["run_s"].to_numpy(np.float64)[order],
-        table["processors"].to_numpy(np.int64)[order],
+        nodes,
         table["requested_s"].to_numpy(np.float64)[order],
         PROCESSORS,
+        new_profile(len(jobs), nodes),
+        no_reservations(len(jobs)),
         start_s,
         first_guarantee_s,
     )
@@ -278,32 +335,174 @@ def test_first_fit_takes_the_lowest_free_ids(free: list[bool], nodes: int) -> No
     assert first_fit(flags, nodes).tolist() == [i for i, is_free in enumerate(free) if is_free][:nodes]
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(0, 15), st.integers(1, 10), st.integers(1, 6)), max_size=12),
-    st.integers(0, 15),
-    st.integers(1, 8),
-    st.integers(1, 12),
-)
-def test_profile_equals_a_list_of_reservations(
-    spans: list[tuple[int, int, int]], now: int, nodes: int, length: int
+seeds = st.integers(0, 2**32 - 1)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seeds, st.booleans())
+def test_conservative_replay_of_a_deep_queue_equals_the_twin(seed: int, are_whole: bool) -> None:
+    jobs = crowd(np.random.default_rng(seed), 70, are_whole)
+    assert replay(frame(jobs), PROCESSORS, "conservative")["start_s"].tolist() == slow_conservative(jobs, PROCESSORS)[0]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds, st.booleans(), st.booleans())
+def test_passes_of_conservative_backfilling_equal_the_twin_whatever_happens_between_them(
+    seed: int, are_whole: bool, is_lucky: bool
 ) -> None:
-    times_s = np.zeros(2 * len(spans) + 2)
-    free = np.zeros(2 * len(spans) + 2, dtype=np.int64)
-    free[0] = total = sum(n for _, _, n in spans) + 8
-    count = 1
-    for begin, duration, n in spans:
-        count = add_to_profile(times_s, free, count, float(begin), float(begin + duration), -n)
-    taken = [(float(begin), float(begin + duration), n) for begin, duration, n in spans]
-    count = advance_profile(times_s, free, count, float(now))
-    assert times_s[0] == now
-    assert (np.diff(times_s[:count]) > 0).all()
-    assert (np.diff(free[:count]) != 0).all()
-    wanted = total - 8 + nodes  # large enough that the reservations matter
-    assert earliest_start_s(times_s, free, count, wanted, float(length)) == slow_earliest(
-        taken, total, now, wanted, length
-    )
-    for begin, duration, n in spans:  # giving everything back leaves one flat entry
-        start = float(max(begin, now))
-        count = add_to_profile(times_s, free, count, start, float(begin + duration), n)
-    assert (count, free[0]) == (1, total)
+    # What the engine does in between: jobs end early, several at once, or overrun; nodes fail with their jobs, which
+    # queue again, and come back; queued jobs are withdrawn; expected ends move. Lucky: no guarantee is ever broken.
+    rng = np.random.default_rng(seed)
+    jobs = crowd(rng, 120, are_whole)
+    nodes, estimate = np.array([job.nodes for job in jobs]), np.array([float(job.estimate) for job in jobs])
+    kept = Guarantees(len(jobs), nodes, 0.0)
+    kept.profile = new_profile(len(jobs), nodes, int(rng.choice([1, 4, 32])))
+    clear(kept.profile, 0.0, 0)
+    capacity, now, arrived = PROCESSORS, 0.0, 80
+    queue = list(range(arrived))
+    running: dict[int, float] = {}  # expected ends
+    for _ in range(12):
+        by_end = sorted(running, key=lambda j: running[j])
+        free = capacity - sum(jobs[j].nodes for j in running)
+        compresses = bool(rng.random() < 0.8)
+        wanted = {j: (jobs[j].nodes, jobs[j].estimate) for j in queue}
+        promised = {j: kept.start_s[j] for j in queue if kept.start_s[j] < math.inf}
+        expected, is_anew = slow_guarantees(
+            now, capacity, [(jobs[j].nodes, running[j]) for j in by_end], wanted, promised, compresses
+        )
+        running_job, queue_job = np.array(by_end, np.int64), np.array(queue, np.int64)
+        ends = np.array([running[j] for j in by_end], np.float64)
+        assert is_anew == guarantee_pass(
+            kept.profile, kept.reservations, kept.holders, now, free, running_job, nodes[running_job], ends,
+            queue_job, nodes, estimate, kept.start_s, compresses,
+        )  # fmt: skip
+        assert kept.start_s[queue_job].tolist() == list(expected.values())
+        assert not (is_lucky and is_anew)
+        assert_is_sound(kept.profile)
+        kept.holders = np.concatenate((running_job, queue_job))
+        for j in [j for j in queue if kept.start_s[j] <= now]:
+            queue.remove(j)
+            kept.start_s[j] = math.nan
+            running[j] = now + jobs[j].estimate if rng.random() < 0.95 or is_lucky else math.inf
+
+        upcoming = [*(e for e in running.values() if e < math.inf), *(kept.start_s[j] for j in queue)]
+        step = min(upcoming) - now
+        now += step * float(rng.choice([0.3, 1.0, 1.0] if is_lucky else [0.3, 1.0, 1.0, 1.4])) if 0 < step < 1e9 else 0
+        gone = [
+            j for j, end in running.items() if (end <= now and (is_lucky or rng.random() < 0.7)) or rng.random() < 0.2
+        ]
+        for j in gone:
+            del running[j]
+        if not is_lucky:
+            capacity = int(rng.choice([capacity, capacity, PROCESSORS, PROCESSORS - 3]))
+            while sum(jobs[j].nodes for j in running) > capacity:
+                j = min(running)
+                del running[j]
+                queue = sorted([*queue, j])
+            for j in [j for j in running if rng.random() < 0.05]:
+                running[j] = now + float(rng.integers(1, 9))
+            queue = [j for j in queue if rng.random() < 0.98]
+        more = min(int(rng.integers(0, 9)), len(jobs) - arrived)
+        queue += range(arrived, arrived + more)
+        arrived += more
+
+
+def steps(profile: Profile) -> list[tuple[float, int, int, int]]:
+    """Time, free nodes, block and place of every step in order."""
+    found, at, before = [], int(profile.state[0].head), -1
+    while at >= 0:
+        step = profile.step[at]
+        assert step.before == before
+        found.append((float(step.time_s), int(step.free), int(step.block), at))
+        at, before = int(step.after), at
+    return found
+
+
+def assert_is_sound(profile: Profile) -> None:
+    """Check what every change of a profile must keep."""
+    found = steps(profile)
+    assert len(found) == profile.state[0].steps
+    assert all(a[0] < b[0] and a[2] <= b[2] for a, b in pairwise(found))
+    for block in range(found[0][2], profile.state[0].blocks):
+        assert profile.block[block].first == next(at for _, _, b, at in found if b == block)
+    for grade, nodes in enumerate(profile.grade_nodes):  # no stretch is longer than its bound
+        start = None
+        for time, free, block, _ in [*found, (math.inf, -1, -1, -1)]:
+            if free >= nodes and start is None:
+                start = (time, block)
+            elif free < nodes and start is not None:
+                assert profile.longest_s[grade, start[1]] >= time - start[0]
+                start = None
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, st.booleans(), st.integers(0, 2))
+def test_profile_equals_a_list_of_reservations(seed: int, are_whole: bool, variety: int) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = [np.array([1, 2, 4, 8]), np.arange(1, 12), np.arange(1, 3 * MOST_GRADES)][variety]
+    profile, reservations = new_profile(300, sizes, int(rng.choice([1, 4, 32]))), no_reservations(300)
+    total, now = int(sizes.max()), 0.0
+    clear(profile, now, total)
+    taken: dict[int, tuple[float, float, int]] = {}
+    for j in range(300):
+        new = reservations[j]
+        new.nodes, new.length_s = rng.choice(sizes), rng.integers(1, 30) if are_whole else rng.exponential(10)
+        start = slow_earliest(list(taken.values()), total, now, int(new.nodes), float(new.length_s))
+        assert place(profile, new) == start
+        taken[j] = (start, start + float(new.length_s), int(new.nodes))
+        if rng.random() < 0.3:  # some are withdrawn
+            gone = list(taken)[int(rng.integers(len(taken)))]
+            give_up(profile, reservations[gone])
+            del taken[gone]
+        elif rng.random() < 0.1:
+            ahead = sorted(begin for begin, _, _ in taken.values() if begin > now)
+            if len(ahead) > (skipped := int(rng.choice([0, 3, 40]))):
+                now = ahead[skipped]
+            for k, (begin_s, end_s, _) in list(taken.items()):
+                if end_s <= now or (begin_s < now and reservations[k].first >= 0):
+                    give_up(profile, reservations[k])  # ended, or never began
+                    del taken[k]
+            advance(profile, now)
+            assert_is_sound(profile)
+            for k in [k for k, (begin_s, _, _) in taken.items() if begin_s == now and reservations[k].first >= 0]:
+                start_job(profile, reservations[k])
+        elif rng.random() < 0.1:
+            lift(profile, 1)
+            total += 1
+        nodes, length = int(rng.integers(1, total + 2)), float(rng.integers(1, 40))
+        found = first_stretch(profile, nodes, length, -1)
+        start = slow_earliest(list(taken.values()), total, now, nodes, length)
+        assert (profile.step[found].time_s if found >= 0 else math.inf) == start
+    assert_is_sound(profile)
+    for j in taken:
+        give_up(profile, reservations[j])
+    index_stretches(profile)
+    assert [step[:2] for step in steps(profile)] == [(now, total)]
+
+
+def test_a_reservation_from_the_present_uses_no_step_but_its_end() -> None:
+    profile, reservations = new_profile(2, np.array([2, 3])), no_reservations(2)
+    clear(profile, 5.0, 8)
+    for j, nodes in ((0, 3), (1, 2)):
+        reservations[j].nodes = nodes
+        reserve(profile, reservations[j], -1, 9.0)
+    assert [step[:2] for step in steps(profile)] == [(5.0, 3), (9.0, 8)]
+    give_up(profile, reservations[0])
+    assert [step[:2] for step in steps(profile)] == [(5.0, 6), (9.0, 8)]
+
+
+def test_a_length_that_fits_only_as_a_rounded_sum_is_found() -> None:
+    # 0.1 + 4.0 is 4.1 in floats, but 4.1 - 0.1 is less than 4.0.
+    assert 0.1 + 4.0 == 4.1
+    assert 4.1 - 0.1 < 4.0
+    profile, reservations = new_profile(90, np.array([1])), no_reservations(90)
+    clear(profile, 0.0, 1)
+    for j, length in enumerate([0.1, 4.0] + 88 * [9.0]):  # enough for several blocks
+        reservations[j].nodes, reservations[j].length_s = 1, length
+        place(profile, reservations[j])
+    index_stretches(profile)
+    searched = [(length, profile.step[first_stretch(profile, 1, length, -1)].time_s) for length in (4.0, 5.0)]
+    give_up(profile, reservations[1])
+    searched += [(length, profile.step[first_stretch(profile, 1, length, -1)].time_s) for length in (4.0, 5.0, 4.0)]
+    end_s = steps(profile)[-1][0]
+    assert searched == [(4.0, end_s), (5.0, end_s), (4.0, 0.1), (5.0, end_s), (4.0, 0.1)]

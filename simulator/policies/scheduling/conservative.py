@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -12,26 +12,76 @@ import numpy as np
 from simulator.errors import PolicyError
 from simulator.policies.decisions import Start, Wake
 from simulator.policies.scheduling.planned import NodeGuarantees
-from simulator.policies.views import Floats, SchedulerView
+from simulator.policies.views import Ints, SchedulerView
 from simulator.scheduling.guarantees import guarantee_pass
+from simulator.scheduling.profile import new_profile
+from simulator.scheduling.reservations import clear, no_reservations
+
+
+class CountedGuarantees:
+    """Who was promised what, and the plan of all that runs or waits, where nodes need only be counted.
+
+    Parameters
+    ----------
+    jobs : int
+        Jobs of the run.
+    gpus : int array
+        GPUs that jobs may want.
+    now_s : float
+        Time of the first pass.
+    """
+
+    def __init__(self, jobs: int, gpus: Ints, now_s: float) -> None:
+        self.start_s = np.full(jobs, np.nan)
+        self.holders = np.empty(0, np.int64)
+        self.reservations = no_reservations(jobs)
+        self.profile = new_profile(jobs, gpus)
+        clear(self.profile, now_s, 0)
+
+    def pass_over(self, view: SchedulerView, compresses: bool) -> list[Start | Wake]:
+        """Return the jobs that start now, and when to ask again."""
+        queue, known = view.queue, view.queue.known
+        guarantee_pass(
+            self.profile,
+            self.reservations,
+            self.holders,
+            view.now_s,
+            view.free_gpus,
+            view.running.job,
+            view.running.gpus,
+            view.running.end_s,
+            queue.job,
+            known.gpus,
+            known.requested_s,
+            self.start_s,
+            compresses,
+        )
+        self.holders = np.concatenate((view.running.job, queue.job))
+        start_s = self.start_s[queue.job]
+        due = start_s <= view.now_s
+        self.start_s[queue.job[due]] = np.nan  # one that comes back to the queue is promised anew
+        ahead = start_s[start_s > math.nextafter(view.now_s, math.inf)]
+        # The wake comes first: a placement policy that lets a job wait ends the list.
+        wake = [Wake(float(ahead.min()))] if len(ahead) and math.isfinite(ahead.min()) else []
+        return [*wake, *(Start(job) for job in queue.job[due].tolist())]
 
 
 @dataclass
-class Guarantees:
+class Memory:
     """What is remembered from pass to pass.
 
     Parameters
     ----------
-    start_s : float array, shape (jobs,)
-        Guaranteed start by job index, NaN for none.
     capacity_gpus : int
         GPUs in service at the last pass.
+    counted : CountedGuarantees, or None
+        Guarantees, from the first pass on.
     by_node : NodeGuarantees, or None
-        What is remembered instead where jobs share nodes or nodes are kept for somebody.
+        Those instead, where jobs share nodes or nodes are kept for somebody.
     """
 
-    start_s: Floats = field(default_factory=lambda: np.empty(0))
     capacity_gpus: int = 0
+    counted: CountedGuarantees | None = None
     by_node: NodeGuarantees | None = None
 
 
@@ -48,41 +98,25 @@ class Conservative:
     needs_estimates: ClassVar[bool] = True
     """It cannot promise anything behind a job without an estimate."""
 
-    def remember(self) -> Guarantees:
+    def remember(self) -> Memory:
         """Return where guarantees are kept during a run."""
-        return Guarantees()
+        return Memory()
 
     def schedule(self, view: SchedulerView) -> Sequence[Start | Wake]:
         """Return the jobs to start now, and when the next guarantee falls due."""
-        queue, kept = view.queue, view.memory
-        assert isinstance(kept, Guarantees)
+        queue, known, memory = view.queue, view.queue.known, view.memory
+        assert isinstance(memory, Memory)
         is_usable = np.isfinite(queue.requested_s) & (queue.requested_s > 0)
         if not is_usable.all():
-            job = queue.known.job[queue.job[~is_usable][0]]
+            job = known.job[queue.job[~is_usable][0]]
             reason = f"job {job} has no usable estimate: a guarantee rests on a positive, finite one"
             raise PolicyError(type(self).__name__, view.now_s, reason)
-        compresses = view.ended_early or view.capacity_gpus > kept.capacity_gpus
-        kept.capacity_gpus = view.capacity_gpus
-        if kept.by_node is None and (view.shares_nodes or view.has_windows):
-            kept.by_node = NodeGuarantees()
-        if kept.by_node is not None:  # also when the last window is over: what was promised stays promised
-            return kept.by_node.pass_over(view, compresses)
-        if len(kept.start_s) == 0:
-            kept.start_s = np.full(len(queue.known.submit_s), np.nan)
-        start_s = kept.start_s[queue.job]
-        guarantee_pass(
-            view.now_s,
-            view.free_gpus,
-            view.running.gpus,
-            view.running.end_s,
-            queue.gpus,
-            queue.requested_s,
-            start_s,
-            compresses,
-        )
-        kept.start_s[queue.job] = start_s
-        due = start_s <= view.now_s
-        kept.start_s[queue.job[due]] = np.nan  # one that comes back to the queue is promised anew
-        ahead = start_s[start_s > math.nextafter(view.now_s, math.inf)]
-        wake = [Wake(float(ahead.min()))] if len(ahead) and math.isfinite(ahead.min()) else []
-        return [*(Start(job) for job in queue.job[due].tolist()), *wake]
+        compresses = view.ended_early or view.capacity_gpus > memory.capacity_gpus
+        memory.capacity_gpus = view.capacity_gpus
+        if memory.by_node is None and (view.shares_nodes or view.has_windows):
+            memory.by_node = NodeGuarantees()
+        if memory.by_node is not None:  # also when the last window is over: what was promised stays promised
+            return memory.by_node.pass_over(view, compresses)
+        if memory.counted is None:
+            memory.counted = CountedGuarantees(len(known.submit_s), known.gpus, view.now_s)
+        return memory.counted.pass_over(view, compresses)
