@@ -22,7 +22,7 @@ from simulator.policies.placement.scattered import Scattered
 from simulator.policies.placement.spread import Spread
 from simulator.policies.recovery.ladder import ReplaceOrRequeue, RequeueJob
 from simulator.policies.scheduling import planned
-from simulator.policies.scheduling.conservative import Conservative, Guarantees
+from simulator.policies.scheduling.conservative import Conservative, Memory
 
 G = 4
 
@@ -34,7 +34,7 @@ class Watched:
     promised_s: dict[int, float] = field(default_factory=dict)
     acts_always = True
 
-    def remember(self) -> Guarantees:
+    def remember(self) -> Memory:
         self.promised_s.clear()
         return Conservative().remember()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from worlds import job_table, machine, profile, world
 
 from simulator import engine
-from simulator.policies.scheduling.conservative import Conservative, Guarantees
+from simulator.policies.scheduling.conservative import Conservative, Memory
 from simulator.policies.scheduling.planned import NodeGuarantees, kinds_of, no_promises
 from simulator.scheduling.node_guarantees import Promises, QueueColumns, node_guarantee_pass
 from simulator.scheduling.node_plan import NodeColumns
@@ -295,8 +295,8 @@ def test_passes_equal_the_twin(data: st.DataObject, state: State) -> None:
 class ByNode(Conservative):
     """Conservative backfilling that plans by node where counting would do."""
 
-    def remember(self) -> Guarantees:
-        return Guarantees(by_node=NodeGuarantees())
+    def remember(self) -> Memory:
+        return Memory(by_node=NodeGuarantees())
 
 
 @st.composite

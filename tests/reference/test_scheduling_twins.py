@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from worlds import job_table, machine, profile, world
 
 from simulator import engine
-from simulator.policies.scheduling.conservative import Conservative, Guarantees
+from simulator.policies.scheduling.conservative import Conservative, CountedGuarantees
 from simulator.policies.scheduling.easy import Easy
 from simulator.policies.scheduling.fifo import Fifo
 from simulator.scheduling import replay
@@ -355,7 +355,7 @@ def test_passes_of_conservative_backfilling_equal_the_twin_whatever_happens_betw
     rng = np.random.default_rng(seed)
     jobs = crowd(rng, 120, are_whole)
     nodes, estimate = np.array([job.nodes for job in jobs]), np.array([float(job.estimate) for job in jobs])
-    kept = Guarantees(len(jobs), nodes, 0.0)
+    kept = CountedGuarantees(len(jobs), nodes, 0.0)
     kept.profile = new_profile(len(jobs), nodes, int(rng.choice([1, 4, 32])))
     clear(kept.profile, 0.0, 0)
     capacity, now, arrived = PROCESSORS, 0.0, 80
