@@ -251,7 +251,7 @@ def _job(shares: dict[str, float], world: pd.DataFrame) -> dict[str, Any]:
         "job": "pretrain", "user": "team-a", "account": "team-a", "partition": "", "priority": 0,
         "requested_s": math.inf,
         "requeues": 0, "preemptions": 0, "resizes": 0, "migrations": 0, "gpus": 16384, "nodes": 2048, "submit_s": 0.0,
-        "start_s": 0.0, "end_s": math.nan,
+        "start_s": 0.0, "last_start_s": 0.0, "end_s": math.nan,
         "state": "running", "reason": "", "wait_s": 0.0, "attempts": 1, "interruptions": len(world),
         "productive_s": shares["productive"] * HORIZON_S, "ettr": shares["productive"], "lost_work_gpu_s": 1e9,
         "step_s": 12.5, "step_slowdown": 1.08, "mfu": 0.4, "checkpoint_write_s": 12.0,

@@ -262,6 +262,8 @@ class Dispatcher:
         if not self.waiting.has(job):
             self._refuse(f"job {job} is not in the queue")
         run, is_exact = sim.run_of(job), not (sim.shares_nodes or sim.windows.are_open)
+        if run.nodes != sim.known.nodes[job]:  # it went on with fewer before it was queued again
+            self._set_width(run, int(sim.known.nodes[job]))
         if run.shares or nodes < 1 or len(run.ids) + nodes >= run.nodes or (is_exact and nodes > sim.fleet.n_free):
             self._refuse(f"job {job} cannot hold {nodes} more nodes: it wants {run.nodes} and has {len(run.ids)}")
         ids = self.nodes_for(run, nodes) if nodes <= sim.fleet.n_free else NONE

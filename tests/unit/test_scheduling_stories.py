@@ -217,6 +217,17 @@ def test_a_job_starts_on_the_nodes_that_are_free_and_changes_no_sooner_than_it_m
     assert times(outcome, "nodes") == [3, 1]
 
 
+def test_a_job_that_shrank_and_was_queued_again_wants_its_own_width_also_without_a_gang() -> None:
+    """A fault on one of two nodes lets it go on with the other, one there sends it to the queue; both take 1,000 s."""
+    jobs = elastic([2], [1000.0], [0.0], [(1, 2)])
+    base = cluster(2, jobs, SUDDEN, scheduling=NoGang(), recovery=ReplaceOrShrink(), curves=(GoodputCurve(),))
+    outcome = story(base, [(100.0, 0, 0), (200.0, 0, 1)])
+    assert times(outcome, "last_start_s") == [1200]  # it has the first node from 1,100 on and waits for the second
+    assert times(outcome, "nodes") == [2]
+    assert times(outcome, "end_s") == [2200]
+    assert ledger(outcome)["waiting_for_nodes"] == pytest.approx(100 * 8)
+
+
 def test_it_does_not_grow_where_that_gains_too_little() -> None:
     """With 90 % of the work serial four nodes are 1.03 times as fast as two."""
     jobs = elastic([2], [1000.0], [0.0], [(1, 4)])
