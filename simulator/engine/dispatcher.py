@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 AFTER_EVERYTHING = EventPriority(2)
 """SimPy priority of a scheduling pass: after the ordinary events (priority 1) of the same instant."""
 
+MOST_IDLE_PASSES = 100
+"""Passes of one instant that change nothing, after which a policy is taken to ask without end."""
+
 Ids = NDArray[np.int64]
 NONE = np.empty(0, dtype=np.int64)
 
@@ -67,6 +70,8 @@ class Dispatcher:
         self._ended_early = False
         self._pass_is_due = False
         self._wakes_at: set[float] = set()
+        self._last_pass: tuple[object, ...] = ()
+        self._idle_passes = 0
         self._wanted = (0.0, 0)  # since when the waiting jobs want so many GPUs
         self.wanted_gpu_s = 0.0
 
@@ -137,6 +142,8 @@ class Dispatcher:
 
     def wake_at(self, time_s: float) -> None:
         """Ask for a scheduling pass at a later time, or for another one in this instant."""
+        if math.isnan(time_s):
+            self._refuse("it asks to be woken at nan")
         if time_s <= self._sim.now:
             self.request_pass()
         elif time_s not in self._wakes_at and time_s < math.inf:
@@ -158,12 +165,24 @@ class Dispatcher:
         self._pass_is_due = False
         sim = self._sim
         while self._acts_always or (sim.fleet.n_free_gpus > 0 and len(self.waiting) > 0):
+            self._note_pass()
             decisions = sim.world.scheduling.schedule(self._view())
+            if decisions is None:
+                self._refuse("schedule returned None; it returns a sequence of decisions, an empty one for none")
             self._ended_early = False
             if not decisions or not self._apply(decisions):
                 break
         if len(self.waiting) > 0 and (len(self.running) == 0 or self.holding):
             sim.standstill.look()
+
+    def _note_pass(self) -> None:
+        """Refuse a policy that has itself woken at one instant again and again, and nothing changes."""
+        sim = self._sim
+        state = (sim.now, len(self.waiting), len(self.running), sim.fleet.n_free_gpus, sim.moves.preemptions)
+        self._idle_passes = self._idle_passes + 1 if state == self._last_pass else 0
+        self._last_pass = state
+        if self._idle_passes > MOST_IDLE_PASSES:
+            self._refuse(f"it has asked to be woken at this instant {MOST_IDLE_PASSES} times, and nothing changes")
 
     def _view(self) -> SchedulerView:
         sim, fleet = self._sim, self._sim.fleet
@@ -221,8 +240,8 @@ class Dispatcher:
                     self._hold(job, nodes)
                 case Preempt():
                     sim.moves.preempt(self._running(decision.job), decision.grace_s, decision.by)
-                case Resize(job, nodes):
-                    sim.moves.resize(self._running(job), nodes)
+                case Resize(job, nodes, gives):
+                    sim.moves.resize(self._running(job), nodes, gives)
                 case Migrate(job, avoid):
                     sim.moves.migrate(self._running(job), avoid)
                 case Wake(time_s):

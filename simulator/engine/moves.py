@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.accounting.ledger import RUNNING
 from simulator.engine.runs import NO_NODES, Run
@@ -33,7 +34,8 @@ class Moves:
     Notes
     -----
     A planned stop saves all work where the job has a checkpoint tier and is given the time that a save blocks; with
-    less time, or no tier, it falls back to what was saved before.
+    less time, or no tier, it falls back to what was saved before. The save is the last that the job does on its nodes:
+    it takes the time that it blocks out of the work done until then.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -90,8 +92,18 @@ class Moves:
         jobs.stop(run)
         tiers = run.plan.tiers
         if was_running and tiers and tiers[-1].blocking_s <= grace_s:
-            run.saved_s[-1] = run.done_s
+            self._save(run, tiers[-1].blocking_s)
         return jobs.lose_work(run, "process")
+
+    def _save(self, run: Run, blocking_s: float) -> None:
+        """Let the last seconds before a stop have been spent on saving all work done until then."""
+        since_saved_s = run.done_s - max(run.saved_s)
+        spent_s = min(blocking_s, since_saved_s / run.speed)
+        gpu_s = spent_s * run.gpus
+        run.done_s -= spent_s * run.speed
+        run.busy_gpu_s -= gpu_s
+        self._sim.fleet.ledger.book(gpu_s, "productive", "checkpointing")
+        run.saved_s[-1] = run.done_s
 
     # --- to other nodes, or another number of them ----------------------------------------------------------------
 
@@ -110,8 +122,8 @@ class Moves:
         run.migrations += 1
         sim.jobs.exchange(run, ids)
 
-    def resize(self, run: Run, nodes: int) -> None:
-        """Let an elastic job go on with another width."""
+    def resize(self, run: Run, nodes: int, gives: NDArray[np.bool_] | None = None) -> None:
+        """Let an elastic job go on with another width; a narrower one keeps what it should not give up first."""
         sim, known = self._sim, self._sim.known
         if not known.fewest[run.job] <= nodes <= known.most[run.job]:
             span = f"{int(known.fewest[run.job])} to {int(known.most[run.job])} nodes"
@@ -124,7 +136,12 @@ class Moves:
         more = sim.dispatcher.nodes_for(run, nodes - run.nodes) if nodes > run.nodes else NO_NODES
         if nodes > run.nodes and len(more) == 0:
             return
-        ids = np.concatenate((run.ids, more)) if nodes > run.nodes else run.ids[:nodes]
+        if nodes > run.nodes:
+            ids = np.concatenate((run.ids, more))
+        elif gives is None:
+            ids = run.ids[:nodes]
+        else:
+            ids = run.ids[np.sort(np.argsort(gives[run.ids], kind="stable")[:nodes])]
         self._stop(run, np.inf)
         sim.jobs.exchange(run, ids, nodes)
 

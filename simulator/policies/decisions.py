@@ -70,10 +70,13 @@ class Resize:
         Index of the job.
     nodes : int
         Its new width.
+    gives : bool array, optional
+        Nodes that it gives up first when it gets narrower; without it those of the last ranks.
     """
 
     job: int
     nodes: int
+    gives: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from worlds import fault, job_table, ledger, machine, profile, repair, story, wo
 from simulator.distributions import Duration
 from simulator.engine.world import Window
 from simulator.errors import PolicyError
-from simulator.policies.decisions import Preempt, Resize
+from simulator.policies.decisions import Preempt, Resize, Wake
 from simulator.policies.health.strikes import Strikes
 from simulator.policies.placement.best_fit import BestFit
+from simulator.policies.placement.spread import Spread
 from simulator.policies.recovery.ladder import ReplaceOrShrink, RequeueJob
 from simulator.policies.scheduling.defragment import Defragment
 from simulator.policies.scheduling.easy import Easy
@@ -55,6 +56,17 @@ def test_a_higher_class_takes_the_nodes_it_needs_from_the_lowest_and_youngest() 
     # The victims come back at 150 with all they had done.
     assert times(outcome, "end_s") == [1000, 1000, 1060, 1070, 150]
     assert outcome.summary["preemptions"] == 2
+    assert outcome.summary["lost_work_gpu_s"] == 0
+
+
+def test_a_save_before_a_planned_stop_takes_its_time() -> None:
+    """The victim is told at 600, goes at 1,200 and spends the last 300 s of its grace on saving 900 s of work."""
+    jobs = job_table([2, 2], [7200.0, 3600.0], [0.0, 600.0], priority=[0, 1])
+    base = cluster(2, jobs, scheduling=Preemptive(grace=600.0), saves=profile(1e9, 300.0))
+    outcome = story(base, [])
+    assert times(outcome, "start_s") == [0, 1200]
+    assert times(outcome, "end_s") == [1200 + 3600 + 7200 - 900, 4800]
+    assert ledger(outcome)["checkpointing"] == pytest.approx(300 * 16)
     assert outcome.summary["lost_work_gpu_s"] == 0
 
 
@@ -217,6 +229,31 @@ def test_a_job_starts_on_the_nodes_that_are_free_and_changes_no_sooner_than_it_m
     assert times(outcome, "nodes") == [3, 1]
 
 
+def test_it_gives_up_what_the_waiting_job_may_use_and_nothing_where_that_does_not_help() -> None:
+    """Of four nodes one or two go into maintenance at 7,200, which the waiting job of 18,000 s would meet."""
+    jobs = elastic([3, 2], [6000.0, 3600.0], [0.0, 1800.0], [(1, 3), (2, 2)])
+    jobs = replace(jobs, requested_s=np.array([6600.0, 18_000.0]))
+    first_two, middle = (
+        Window("service", 7200.0, 14_400.0, np.array(nodes), "", is_maintenance=True) for nodes in ([1], [1, 2])
+    )
+    base = cluster(4, jobs, scheduling=Elastic(min_interval=600.0), curves=(GoodputCurve(),))
+    # It has nodes 0 to 2; 3 and, of its own, 2 are open to the other: one is given up, and not the last that is closed.
+    one = story(replace(base, windows=(first_two,)), [])
+    assert times(one, "start_s") == [0, 1800]
+    assert times(one, "resizes")[0] >= 1
+    # Nodes 1 and 2 are closed: node 0 is what helps.
+    two = story(replace(base, windows=(middle,)), [])
+    assert times(two, "start_s") == [0, 1800]
+    spans = two.tables["spans"]
+    mine = spans["job"] == "job-1"
+    assert sorted(spans["node"][mine].tolist()) == [0, 3]
+    # Where all of its nodes are closed, giving some up would be for nothing.
+    all_three = Window("service", 7200.0, 14_400.0, np.arange(3), "", is_maintenance=True)
+    none = story(replace(base, windows=(all_three,)), [])
+    assert times(none, "end_s")[0] == 6000
+    assert times(none, "resizes")[0] == 0
+
+
 def test_a_job_that_shrank_and_was_queued_again_wants_its_own_width_also_without_a_gang() -> None:
     """A fault on one of two nodes lets it go on with the other, one there sends it to the queue; both take 1,000 s."""
     jobs = elastic([2], [1000.0], [0.0], [(1, 2)])
@@ -260,6 +297,24 @@ def test_an_elastic_job_that_loses_a_node_goes_on_narrower() -> None:
     rigid = replace(base, jobs=job_table([4], [1000.0]))
     outcome = story(rigid, [(250.0, 0, 1)])
     assert times(outcome, "requeues") == [1]
+
+
+@pytest.mark.parametrize(
+    ("decisions", "reason"),
+    [
+        (lambda now_s: [Wake(now_s)], "it has asked to be woken at this instant 100 times, and nothing changes"),
+        (lambda now_s: [Wake(now_s - 10.0)], "it has asked to be woken at this instant 100 times, and nothing changes"),
+        (lambda now_s: [Wake(math.nan)], "it asks to be woken at nan"),
+        (lambda now_s: None, "schedule returned None; it returns a sequence of decisions, an empty one for none"),
+    ],
+)
+def test_a_policy_that_asks_without_end_or_for_no_time_ends_the_run(decisions: Any, reason: str) -> None:
+    class Restless:
+        def schedule(self, view: Any) -> Any:
+            return decisions(view.now_s)
+
+    with pytest.raises(PolicyError, match=reason):
+        story(cluster(1, job_table([1], [100.0]), scheduling=Restless()), [])
 
 
 def test_a_width_out_of_range_is_refused() -> None:
@@ -335,6 +390,20 @@ def test_small_jobs_move_together_when_a_job_lacks_a_whole_node() -> None:
     assert times(story(patient, []), "start_s")[4] == 1000
     nothing_saved = replace(base, scheduling=Defragment(), profiles=(profile(),))
     assert times(story(nothing_saved, []), "migrations") == [0] * 5
+
+
+def test_moves_empty_a_node_that_the_waiting_job_may_use() -> None:
+    """Three nodes with half a job each; the first goes into maintenance before the waiting job would be done there."""
+    jobs = job_table(
+        [1, 1, 1, 1], [36_000.0] * 4, [0.0, 0.0, 0.0, 1800.0], requested_s=[36_000.0] * 4, gpus=[4, 4, 4, 8],
+        shares=[True, True, True, False],
+    )  # fmt: skip
+    window = Window("service", 36_000.0, 43_200.0, np.array([0]), "", is_maintenance=True)
+    base = cluster(3, jobs, scheduling=Defragment(), placement=Spread(), windows=(window,))
+    outcome = story(base, [])
+    assert times(outcome, "start_s")[3] == 1800
+    spans = outcome.tables["spans"]
+    assert spans["node"][spans["job"] == "job-3"].tolist() == [1]
 
 
 # --- health and requeues --------------------------------------------------------------------------------------------

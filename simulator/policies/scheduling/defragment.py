@@ -10,7 +10,7 @@ import numpy as np
 from simulator.policies.decisions import Migrate, Scheduling, Wake
 from simulator.policies.fields import parameter
 from simulator.policies.scheduling.ordered import BACKFILL_MEANING, Backfill, starts_in_order
-from simulator.policies.scheduling.room import whole_nodes
+from simulator.policies.scheduling.room import nodes_open_to, whole_nodes
 from simulator.policies.views import SchedulerView
 
 HOUR_S = 3600.0
@@ -58,7 +58,7 @@ class Defragment:
         room = np.where(is_shared, nodes.free_gpus, 0)
         avoid = ~is_shared
         moves: list[int] = []
-        shared = np.flatnonzero(is_shared & (nodes.free_gpus > 0))
+        shared = np.flatnonzero(is_shared & (nodes.free_gpus > 0) & nodes_open_to(view, 0))
         for node in shared[np.argsort(used[shared], kind="stable")].tolist():
             jobs = nodes.tenant_job[node][nodes.tenant_gpus[node] > 0].tolist()
             is_target = room[node] < nodes.free_gpus[node]

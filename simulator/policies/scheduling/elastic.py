@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from simulator.policies.decisions import Resize, Scheduling, Start, Wake
 from simulator.policies.fields import parameter
 from simulator.policies.scheduling.ordered import BACKFILL_MEANING, Backfill, starts_in_order
-from simulator.policies.scheduling.room import whole_nodes
+from simulator.policies.scheduling.room import nodes_open_to, whole_nodes
 from simulator.policies.views import Ints, SchedulerView
 
 
@@ -62,10 +62,14 @@ class Elastic:
         ready, again_s = self._changeable(view)
         running, known = view.running, view.running.known
         width = running.gpus // view.nodes.gpus_per_node
-        ready = ready[width[ready] > known.fewest[running.job[ready]]]
-        if int((width - known.fewest[running.job])[ready].sum()) < needed:
+        is_open = nodes_open_to(view, 0)
+        # Only nodes that the waiting job may use are worth giving up.
+        held, jobs = np.sort(view.nodes.holder[is_open]), running.job[ready]
+        useful = np.searchsorted(held, jobs, side="right") - np.searchsorted(held, jobs)
+        limit = np.maximum(known.fewest[jobs], width[ready] - useful)
+        if int((width[ready] - limit).sum()) < needed:
             return [], again_s
-        return self._deal(view, ready, width, -1, needed), again_s
+        return self._deal(view, ready, width, -1, needed, limit, is_open if view.has_windows else None), again_s
 
     def _grow(self, view: SchedulerView) -> list[Scheduling]:
         """Return changes that use the free nodes."""
@@ -74,8 +78,8 @@ class Elastic:
         ready, again_s = self._changeable(view)
         running, known = view.running, view.running.known
         width = running.gpus // view.nodes.gpus_per_node
-        ready = ready[width[ready] < known.most[running.job[ready]]]
-        return [Wake(again_s), *self._deal(view, ready, width, 1, view.free_nodes)]
+        limit = known.most[running.job[ready]]
+        return [Wake(again_s), *self._deal(view, ready, width, 1, view.free_nodes, limit)]
 
     def _changeable(self, view: SchedulerView) -> tuple[Ints, float]:
         """Return positions of running jobs whose width may change now, and when the next one's may."""
@@ -89,16 +93,21 @@ class Elastic:
         ready = (from_s <= view.now_s) & (last_s < view.now_s)
         return places[ready], float(later.min()) if len(later) else np.inf
 
-    def _deal(self, view: SchedulerView, places: Ints, width: Ints, step: int, count: int) -> list[Resize]:
-        """Give (step 1) or take (-1) nodes one by one where speed changes best; return the changes."""
+    def _deal(
+        self, view: SchedulerView, places: Ints, width: Ints, step: int, count: int, limit: Ints, gives: Any = None
+    ) -> list[Resize]:
+        """Give (step 1) or take (-1) nodes one by one where speed changes best; return the changes.
+
+        ``limit`` is how wide, or how narrow, each of the jobs at ``places`` can get.
+        """
         running, known = view.running, view.running.known
         new = {place: int(width[place]) for place in places.tolist()}
         speed = {place: known.curves[known.width[running.job[place]]].speed for place in new}
-        limit = known.most if step > 0 else known.fewest
+        last = dict(zip(places.tolist(), limit.tolist(), strict=True))
 
         def next_gain(place: int) -> tuple[float, int]:
-            nodes, job = new[place], running.job[place]
-            if nodes == limit[job]:
+            nodes = new[place]
+            if nodes == last[place]:
                 return np.inf, place
             return -speed[place](nodes + step) / speed[place](nodes), place
 
@@ -116,5 +125,5 @@ class Elastic:
             if nodes != width[place] and (step < 0 or gain >= self.least_gain):
                 job = int(running.job[place])
                 view.memory[job] = view.now_s
-                changes.append(Resize(job, nodes))
+                changes.append(Resize(job, nodes, gives))
         return changes
