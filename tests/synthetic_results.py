@@ -250,7 +250,8 @@ def _job(shares: dict[str, float], world: pd.DataFrame) -> dict[str, Any]:
     return {
         "job": "pretrain", "user": "team-a", "account": "team-a", "partition": "", "priority": 0,
         "requested_s": math.inf,
-        "requeues": 0, "preemptions": 0, "resizes": 0, "migrations": 0, "gpus": 16384, "nodes": 2048, "submit_s": 0.0,
+        "requeues": 0, "preemptions": 0, "resizes": 0, "migrations": 0, "gpus": 16384, "nodes": 2048,
+        "requested_nodes": 2048, "submit_s": 0.0,
         "start_s": 0.0, "last_start_s": 0.0, "end_s": math.nan,
         "state": "running", "reason": "", "wait_s": 0.0, "attempts": 1, "interruptions": len(world),
         "productive_s": shares["productive"] * HORIZON_S, "ettr": shares["productive"], "lost_work_gpu_s": 1e9,

@@ -169,6 +169,7 @@ JOBS: tuple[Column, ...] = (
     Column("partition", "", "where to it was submitted", "text"),
     Column("gpus", "", "GPUs it asked for", "int"),
     Column("nodes", "", "nodes it holds, its last width; 1 for a part of a node", "int"),
+    Column("requested_nodes", "", "nodes it asked for; 1 for a part of a node", "int"),
     Column("priority", "", "class of priority, the higher the sooner", "int"),
     Column("submit_s", "s", "submission", "float"),
     Column("requested_s", "s", "run-time estimate that the scheduler saw; infinite for none", "float"),

@@ -95,6 +95,7 @@ def _jobs(simulation: Simulation, end_s: float) -> Columns:
         "partition": table.partition,
         "gpus": table.gpus,
         "nodes": np.where(rows.nodes >= 0, rows.nodes, table.nodes),
+        "requested_nodes": table.nodes,
         "priority": table.priority,
         "submit_s": table.submit_s,
         "requested_s": table.requested_s,

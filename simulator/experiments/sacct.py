@@ -39,14 +39,18 @@ def sacct_table(jobs: pd.DataFrame, until_s: float) -> pd.DataFrame:
         JobID (numbers from 1), JobName, User, Account, Partition, Submit, Start, End, Elapsed, Timelimit, NNodes,
         ReqTRES, AllocTRES, State, ExitCode, Restarts, Reason. Times are rounded to seconds. As there, Start and Elapsed
         are those of the last time that a job came from the queue; one that waits again is PENDING and has neither. A
-        job that never ran has allocated nothing, and one that was rejected is CANCELLED, with
-        the reason. Names lose what the format cannot carry: a bar becomes a slash, a line break a space.
+        job that never ran has allocated nothing, and one that was rejected is CANCELLED, with the reason. Nothing ends
+        a job at its Timelimit. Names lose what the format cannot carry: a bar becomes a slash, a line break a space.
     """
     start_s = jobs["last_start_s"].where(jobs["state"] != "pending").to_numpy(dtype=float)
     end_s = jobs["end_s"].to_numpy(dtype=float)
     ran = ~np.isnan(start_s)
     last_s = np.where(np.isnan(end_s), until_s, end_s)
-    gres = [f"gres/gpu={gpus},node={nodes}" for gpus, nodes in zip(jobs["gpus"], jobs["nodes"], strict=True)]
+    asked, got = jobs["requested_nodes"].to_numpy(), jobs["nodes"].to_numpy()
+    # Another width than it asked for has as many GPUs more or fewer on every node.
+    allocated = jobs["gpus"].to_numpy() * got // asked
+    wanted = [f"gres/gpu={gpus},node={nodes}" for gpus, nodes in zip(jobs["gpus"], asked, strict=True)]
+    given = [f"gres/gpu={gpus},node={nodes}" for gpus, nodes in zip(allocated, got, strict=True)]
     return pd.DataFrame(
         {
             "JobID": [str(number) for number in range(1, len(jobs) + 1)],
@@ -60,8 +64,8 @@ def sacct_table(jobs: pd.DataFrame, until_s: float) -> pd.DataFrame:
             "Elapsed": _spans(np.round(last_s) - np.round(start_s), "00:00:00"),
             "Timelimit": _spans(jobs["requested_s"].to_numpy(dtype=float), "UNLIMITED"),
             "NNodes": jobs["nodes"].to_numpy(),
-            "ReqTRES": gres,
-            "AllocTRES": [text if there else "" for text, there in zip(gres, ran, strict=True)],
+            "ReqTRES": wanted,
+            "AllocTRES": [text if there else "" for text, there in zip(given, ran, strict=True)],
             "State": [_STATES[state] for state in jobs["state"]],
             "ExitCode": np.where(jobs["state"] == "failed", "1:0", "0:0"),
             "Restarts": (jobs["requeues"] + jobs["preemptions"]).to_numpy(),

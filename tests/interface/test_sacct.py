@@ -89,6 +89,18 @@ scheduling: {policy: preemptive}
     assert again["Restarts"] == 1
 
 
+def test_a_job_of_another_width_was_given_other_resources_than_it_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "wide.yaml").write_text("""
+name: wide
+cluster: {nodes: 4, node: {gpus: 8}}
+checkpoint: {tiers: [{name: disk, blocking: 1 s, interval: 2 h}]}
+workload: {jobs: [{name: wide, nodes: 2, work: 4 h, elastic: {fewest: 1, most: 4}}]}
+scheduling: {policy: elastic}
+""", encoding="utf-8")  # fmt: skip
+    row = sim.run(sim.load(tmp_path / "wide.yaml")).sacct.iloc[0]
+    assert (row["ReqTRES"], row["AllocTRES"], row["NNodes"]) == ("gres/gpu=16,node=2", "gres/gpu=32,node=4", 4)
+
+
 TRACED = """
 name: traced
 cluster: {nodes: 2, node: {gpus: 8}}

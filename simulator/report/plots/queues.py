@@ -231,7 +231,8 @@ def queue_plot(results: Results) -> Plot | Missing:
         figure.legend(handles, labels, loc="outside upper left", ncols=2)
         step = duration(float(np.median(np.diff(next(iter(loads.values())).index))))
         sampled = f"a sample every {step}" + (f", means of {binned}" if binned > 1 else "")
-        footnote(figure, f"One replication, no interval; {sampled}. Scales differ left and right.")
+        which = f" The first {len(shown)} of {len(variants)} variants." if len(shown) < len(variants) else ""
+        footnote(figure, f"One replication, no interval; {sampled}. Scales differ left and right.{which}")
     left_out = f" The first {len(shown)} of {len(variants)} variants are shown." if len(shown) < len(variants) else ""
     words = "; ".join(
         f"{plain(v)}: {load['in use'].mean():,.0f} in use, {load['wanted'].mean():,.0f} waited for, "
@@ -386,7 +387,9 @@ def gantt_plot(results: Results) -> Plot | Missing:
         if 0 < len(jobs) <= len(_SPAN_COLOURS):
             handles = [Patch(color=colour[job], label=shortened(plain(job), 22)) for job in jobs]
             figure.legend(handles=handles, loc="outside upper left", ncols=4)
-        footnote(figure, "One replication. A bar is a job on a node; hatched: out of service; white: free, or a spare.")
+        which = f" The first 2 of {len(results.variants)} variants." if len(results.variants) > len(variants) else ""
+        note = "One replication. A bar is a job on a node; hatched: out of service; white: free, or a spare."
+        footnote(figure, note + which)
     words = ", ".join(f"{plain(v)} {int((first['variant'] == v).sum())} spans" for v in variants)
     return Plot(
         name,
