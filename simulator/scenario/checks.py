@@ -401,8 +401,9 @@ def _scheduler(spec: VariantSpec) -> Iterator[Complaint]:
     """Check what the chosen scheduler cannot do."""
     name = spec.scheduling.chosen()
     policy = families()["scheduling"][name]
-    keys = ("shares", "quotas")
-    named = {("scheduling", key, name): name for key in keys for name in getattr(spec.scheduling, key, None) or ()}
+    named: dict[KeyPath, str] = {}
+    for key in ("shares", "quotas"):
+        named |= {("scheduling", key, account): account for account in getattr(spec.scheduling, key, None) or ()}
     yield from _strangers(spec, named)
     if getattr(policy, "needs_estimates", False):
         for position, job in enumerate(spec.workload.jobs):
