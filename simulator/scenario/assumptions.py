@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from simulator.scenario import presets
+from simulator.scenario.checking import is_known_key
 from simulator.scenario.presets import Evidence, shown
 from simulator.scenario.resolution import fault_sections, repair_name_of
 from simulator.scenario.schema import VariantSpec
@@ -67,12 +68,39 @@ def _of_reallocation(spec: VariantSpec) -> Iterator[Assumption]:
         yield Assumption(f"recovery.phases.reallocate.{source}", "0 s", "default", why)
 
 
-def declared_assumptions(spec: VariantSpec, document: object) -> tuple[Assumption, ...]:
-    """Return the guesses the scenario's author declares, with the values that stand in the file."""
+def declared_assumptions(specs: Sequence[VariantSpec], document: object) -> tuple[Assumption, ...]:
+    """Return the guesses the scenario's author declares, with the values that stand in the file.
+
+    Parameters
+    ----------
+    specs : sequence of VariantSpec
+        All variants, the first of which declares.
+    document : object
+        The resolved file as plain data.
+
+    Notes
+    -----
+    A guess about a key that no variant has a value for entered no result and is left out: the file that declares it
+    was changed by one that extends it, say. A key that no scenario can have stays, so that the slip is seen.
+    """
     return tuple(
         Assumption(row.key, _brief(shown(_value_at(document, row.key))), "scenario", row.why)
-        for row in spec.report.assumptions
+        for row in specs[0].report.assumptions
+        if _value_at(document, row.key) is not None
+        or any(_is_given(spec, row.key) for spec in specs)
+        or not is_known_key(row.key)
     )
+
+
+def _is_given(spec: VariantSpec, key: str) -> bool:
+    """Return whether a key of a variant has a value, be it a default."""
+    node: object = spec
+    for part in key.split("."):
+        if isinstance(node, tuple):
+            node = node[int(part)] if part.isdigit() and int(part) < len(node) else None
+        else:
+            node = node.get(part) if isinstance(node, Mapping) else getattr(node, part, None)
+    return node is not None and node not in ((), {})
 
 
 def _value_at(document: object, key: str) -> object:

@@ -155,6 +155,18 @@ def _unknown_key(path: KeyPath, model: type[BaseModel] | None) -> _Parts:
     return "unknown key", None, ", ".join(keys) or None, nearest(str(path[-1]), keys)
 
 
+def is_known_key(key: str) -> bool:
+    """Return whether some scenario can have a dotted key."""
+    from simulator.scenario.schema import ScenarioFile  # late, as above
+
+    schema = ScenarioFile.model_json_schema(by_alias=True)
+    options = list(_resolved(schema, schema))
+    for part in key.split("."):
+        step: str | int = int(part) if part.isdigit() and any("items" in option for option in options) else part
+        options = [below for option in options for below in _below(option, step, schema)]
+    return bool(options)
+
+
 def _keys_at(schema: dict[str, Any], path: KeyPath) -> set[str]:
     """Return the keys the JSON Schema allows in the mapping at a path."""
     options = list(_resolved(schema, schema))

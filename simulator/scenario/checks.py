@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from simulator.accounting.columns import METRICS
 from simulator.errors import InputError
@@ -30,6 +32,7 @@ from simulator.scenario.sizes import job_names, job_nodes
 from simulator.scenario.synthetic import span_of, synthetic_model
 from simulator.scenario.training import model_of, plan_of
 from simulator.scenario.windows import windows_of
+from simulator.scenario.workloads import trace_jobs
 from simulator.workload.plans import check_memory, check_plan
 
 KeyPath = tuple[str | int, ...]
@@ -44,6 +47,9 @@ MOST_SAMPLES = 1_000_000
 
 MOST_WINDOWS = 10_000
 """More repetitions of a reservation than this are taken for a slip of a unit."""
+
+MOST_NAMES = 10
+"""An error lists so many accounts; a log may have hundreds."""
 
 SHAPES = {"exponential": (0.0, math.inf), "weibull": (0.2, 20.0), "lognormal": (0.02, 4.0)}
 """Shapes for which a mean life is still a number that a simulation can meet; beyond them it hangs on events that never
@@ -142,9 +148,8 @@ def _reservations(spec: VariantSpec) -> Iterator[Complaint]:
         own = list(_reservation(spec, section, path))
         if names[section.name] > 1:
             own.append(Complaint((*path, "name"), "two reservations share a name", repr(section.name), "unique names"))
-        known = _accounts(spec)
-        if section.account and known is not None and section.account not in known:
-            own.append(_unknown((*path, "account"), "no job is on this account", section.account, sorted(known)))
+        if section.account:
+            own.extend(_strangers(spec, {(*path, "account"): section.account}))
         yield from own
         found |= bool(own)
     if not found:
@@ -396,11 +401,10 @@ def _scheduler(spec: VariantSpec) -> Iterator[Complaint]:
     """Check what the chosen scheduler cannot do."""
     name = spec.scheduling.chosen()
     policy = families()["scheduling"][name]
-    known = _accounts(spec)
+    named: dict[KeyPath, str] = {}
     for key in ("shares", "quotas"):
-        for account in getattr(spec.scheduling, key, None) or ():
-            if known is not None and account not in known:
-                yield _unknown(("scheduling", key, account), "no job is on this account", account, sorted(known))
+        named |= {("scheduling", key, account): account for account in getattr(spec.scheduling, key, None) or ()}
+    yield from _strangers(spec, named)
     if getattr(policy, "needs_estimates", False):
         for position, job in enumerate(spec.workload.jobs):
             if job.requested is None:
@@ -409,14 +413,28 @@ def _scheduler(spec: VariantSpec) -> Iterator[Complaint]:
                 yield Complaint(where, problem, allowed='requested: "12 h"')
 
 
+def _strangers(spec: VariantSpec, named: Mapping[KeyPath, str]) -> Iterator[Complaint]:
+    """Name the accounts, by the key that wants them, on which no job can be."""
+    known = _accounts(spec) if named else None  # a log is read only for this
+    for path, account in named.items():
+        if known is not None and account not in known:
+            names = sorted(known)
+            short = names if len(names) <= MOST_NAMES else [*names[:MOST_NAMES], "..."]
+            near = nearest(account, names)
+            allowed = ", ".join(short) or "none are defined here"
+            yield Complaint(path, "no job is on this account", repr(account), allowed, near)
+
+
 def _accounts(spec: VariantSpec) -> set[str] | None:
-    """Return the accounts of all jobs and the groups they lie in, None where only a trace or a draw knows them."""
-    synthetic = spec.workload.synthetic
-    if spec.workload.trace is not None or (synthetic is not None and not synthetic.accounts):
+    """Return the accounts of all jobs and the groups they lie in, None where only a draw knows them."""
+    synthetic, trace = spec.workload.synthetic, spec.workload.trace
+    if synthetic is not None and not synthetic.accounts:
         return None
-    names = {job.account or job.user for job in spec.workload.jobs} | set(
-        () if synthetic is None else synthetic.accounts
-    )
+    names = {job.account or job.user for job in spec.workload.jobs}
+    names |= set() if synthetic is None else set(synthetic.accounts)
+    if trace is not None:
+        recorded, _ = trace_jobs(trace, spec.cluster.node.gpus)
+        names |= set(np.where(recorded.account == "", recorded.user, recorded.account).tolist())
     return {"/".join(name.split("/")[: n + 1]) for name in names if name for n in range(name.count("/") + 1)}
 
 

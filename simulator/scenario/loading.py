@@ -354,7 +354,9 @@ class _SaidKeys:
         """Remember a change."""
         prefixes = [path[:length] for length in range(1, len(path))]
         first = self._prefixes.get(path) or self._paths.get(path)
-        first = first or next((self._paths[prefix] for prefix in prefixes if prefix in self._paths), None)
+        said = (self._paths[prefix] for prefix in prefixes if prefix in self._paths)
+        # A section that was emptied before may be filled anew: nothing is said twice.
+        first = first or next((node for node in said if node.value is not None), None)
         if first is not None:
             place = dotted(("variants", self._variant, *path))
             found = f"the same key on line {first.line}"

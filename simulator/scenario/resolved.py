@@ -83,7 +83,7 @@ class Scenario:
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
         """Every guess that entered any variant: the author's own first, then unverified numbers of presets."""
-        own = declared_assumptions(self.specs[self.baseline], self.document)
+        own = declared_assumptions([self.specs[name] for name in self.variants], self.document)
         used = (assumption for spec in self.specs.values() for assumption in assumptions_of(spec))
         return tuple(dict.fromkeys((*own, *used)))
 

@@ -220,6 +220,15 @@ class JobSection(Section):
     """What it computes and communicates; absent: work goes on at full rate whatever the network does."""
 
 
+class PriorityStep(Section):
+    """Class of priority of jobs from a size on."""
+
+    gpus: Annotated[int, Field(ge=1, le=10_000_000)]
+    """Jobs of at least so many GPUs."""
+    priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+    """Their class; of several steps the largest that a job reaches counts."""
+
+
 class RecordedSection(Section):
     """What holds for all jobs of a trace or of a model."""
 
@@ -229,6 +238,8 @@ class RecordedSection(Section):
     """What happens after an interruption, over the recovery section; absent: requeued."""
     elastic: ElasticFactorsSection | None = None
     """Widths at which those that hold whole nodes can run, for the policy elastic; absent: they are rigid."""
+    priorities: Annotated[tuple[PriorityStep, ...], Field(strict=False, max_length=100)] = ()
+    """Classes of priority by size; absent: all jobs are of class 0."""
 
 
 class TraceSection(RecordedSection):
@@ -249,15 +260,6 @@ class TraceSection(RecordedSection):
     def counts_nodes(self) -> bool:
         """Whether the demand of the trace is in nodes."""
         return self.demand == "nodes" if self.demand is not None else self.format == "swf"
-
-
-class PriorityStep(Section):
-    """Class of priority of jobs from a size on."""
-
-    gpus: Annotated[int, Field(ge=1, le=10_000_000)]
-    """Jobs of at least so many GPUs."""
-    priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
-    """Their class; of several steps the largest that a job reaches counts."""
 
 
 class SyntheticSection(RecordedSection):
@@ -286,8 +288,6 @@ class SyntheticSection(RecordedSection):
     """How many users; absent: the model's."""
     accounts: dict[Name, Annotated[float, Field(gt=0, le=1e6)]] = Field(default_factory=dict)
     """Accounts and their shares of the users, each of whom belongs to one; absent: every user is an account."""
-    priorities: Annotated[tuple[PriorityStep, ...], Field(strict=False, max_length=100)] = ()
-    """Classes of priority by size; absent: all jobs are of class 0."""
     estimates: Literal["requested", "exact"] = "requested"
     """What the scheduler sees: the requested time (the run time if the model has none), or the run time itself."""
 

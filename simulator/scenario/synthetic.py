@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.scenario.schema_workload import SyntheticSection
+from simulator.scenario.schema_workload import RecordedSection, SyntheticSection
 from simulator.scenario.workload_models import preset_model, read_model
 from simulator.streams import generator
 from simulator.workload.job import JobTable, job_table
@@ -76,8 +76,8 @@ def synthetic_jobs(
     seed, replication : int
         Key of the random streams; the same for all variants.
     """
-    # A section holds mappings and has no hash; checkpoints, recovery and widths do not change the draw.
-    key = section.model_dump_json(exclude={"checkpoint", "recovery", "elastic"})
+    # A section holds mappings and has no hash; what holds for all of its jobs does not change the draw.
+    key = section.model_dump_json(exclude=set(RecordedSection.model_fields))
     return _jobs(_Key(key, section), gpus_per_node, machine_gpus, horizon_s, seed, replication, _stamp(section))
 
 
@@ -119,7 +119,6 @@ def _jobs(
         account=_accounts(section, len(names), generator(seed, replication, "workload/synthetic/accounts"))[
             drawn.user + 1
         ],
-        priority=_priorities(section, drawn.gpus),
         submit_s=drawn.submit_s,
         nodes=nodes,
         gpus=drawn.gpus,
@@ -136,14 +135,6 @@ def _accounts(section: SyntheticSection, users: int, rng: np.random.Generator) -
     shares = np.array(list(section.accounts.values()))
     account = np.searchsorted(np.cumsum(shares) / shares.sum(), rng.random(users), side="right")
     return np.array(list(section.accounts), dtype=object)[np.minimum(account, len(shares) - 1)]
-
-
-def _priorities(section: SyntheticSection, gpus: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the class of priority of jobs of these sizes."""
-    found = np.zeros(len(gpus), dtype=np.int64)
-    for step in sorted(section.priorities, key=lambda step: step.gpus):
-        found[gpus >= step.gpus] = step.priority
-    return found
 
 
 def _model(section: SyntheticSection) -> WorkloadModel:

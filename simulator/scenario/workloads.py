@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simulator.engine.world import JobProfile
+from simulator.errors import InputError
 from simulator.scenario.profiles import recorded_profile, training_step, written_profile
 from simulator.scenario.schema import VariantSpec
 from simulator.scenario.schema_workload import CurveSection, JobSection, RecordedSection, TraceSection
@@ -88,7 +89,7 @@ def as_recorded(
     Parameters
     ----------
     table : JobTable
-        Rigid jobs.
+        Rigid jobs of class 0.
     spec : VariantSpec
     section : RecordedSection
         What holds for all of them.
@@ -98,7 +99,10 @@ def as_recorded(
         Curves known so far; that of the section is put in.
     """
     shares = table.shares & spec.cluster.node_sharing
-    table = replace(table, profile=np.full(len(table), profile, dtype=np.int64), shares=shares)
+    priority = np.zeros(len(table), dtype=np.int64)
+    for step in sorted(section.priorities, key=lambda step: step.gpus):
+        priority[table.gpus >= step.gpus] = step.priority
+    table = replace(table, profile=np.full(len(table), profile, dtype=np.int64), shares=shares, priority=priority)
     if section.elastic is None:
         return table
     usable = spec.cluster.nodes - spec.cluster.spares.count
@@ -189,7 +193,10 @@ def stamp_of(section: TraceSection | None) -> tuple[int, int]:
 @functools.lru_cache(maxsize=8)
 def _trace_jobs(section: TraceSection, gpus_per_node: int, stamp: tuple[int, int]) -> tuple[JobTable, CleaningReport]:
     table, _ = _read_trace(section.format, section.path, stamp)
-    jobs, report = to_processors(table, estimates=section.estimates)
+    try:
+        jobs, report = to_processors(table, estimates=section.estimates)
+    except InputError as error:  # of a table, which knows no file
+        raise InputError(error.problem, section.path, found=error.found, allowed=error.allowed) from None
     jobs = jobs.iloc[: section.first]
     row, names = jobs["row"].to_numpy(), ("user", "account", "partition")
     text = {name: table[name].fillna("").astype(str).to_numpy(dtype=object)[row] for name in names}

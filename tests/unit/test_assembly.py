@@ -237,6 +237,30 @@ workload:
     assert jobs.most[whole].tolist() == [min(2 * nodes, 32) for nodes in jobs.nodes[whole].tolist()]
 
 
+def test_jobs_of_a_trace_and_drawn_ones_get_classes_of_priority_by_their_gpus(tmp_path: Path) -> None:
+    """Written jobs keep their own; steps hold in any order; a section without steps has class 0."""
+    rows = [1, 7, 8, 31, 32, 400]
+    (tmp_path / "jobs.csv").write_text("\n".join(["job,submit_s,run_s,gpus", *(f"j{n},{n},100,{n}" for n in rows)]))
+    text = """
+name: classes
+horizon: 2 days
+cluster: {nodes: 32, node: {gpus: 4}}
+workload:
+  jobs: [{name: mine, gpus: 64, work: 1 h, priority: 5}]
+  trace: {format: table, path: jobs.csv, priorities: [{gpus: 32, priority: 2}, {gpus: 8, priority: -1}]}
+  synthetic: {model: philly, jobs: 200, priorities: [{gpus: 4, priority: 3}]}
+"""
+    jobs = world(tmp_path, text).jobs
+    of = dict(zip(jobs.job.tolist(), jobs.priority.tolist(), strict=True))
+    assert [of["mine"], *(of[f"j{n}"] for n in rows)] == [5, 0, 0, -1, -1, 2, 2]
+    drawn = np.array([name.startswith("synthetic") for name in jobs.job.tolist()])
+    assert {0, 3} == set(jobs.priority[drawn].tolist())
+    assert jobs.priority[drawn].tolist() == np.where(jobs.gpus[drawn] >= 4, 3, 0).tolist()
+    without = world(tmp_path, text, workload__trace__priorities=[], workload__synthetic__priorities=[]).jobs
+    assert set(without.priority.tolist()) == {0, 5}
+    np.testing.assert_array_equal(without.submit_s, jobs.submit_s)
+
+
 def test_a_trace_written_anew_is_read_anew(tmp_path: Path) -> None:
     log = tmp_path / "log.swf"
     log.write_text(SWF)

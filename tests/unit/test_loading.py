@@ -234,6 +234,18 @@ def test_a_variant_says_a_key_once(changes, folder):
     assert caught.value.line == 3
 
 
+def test_a_variant_can_empty_a_mapping_and_fill_it_anew(folder):
+    (folder / "base.yaml").write_text("a: {b: 1}\nvariants:\n  v: {a: {b: 2, c: {d: 3}}}\n")
+    read = document("extends: base.yaml\nvariants:\n  v: {a: null, a.c.e: 4}\n")
+    assert variants_of(read)["v"].data == {"a": {"c": {"e": 4}}}
+
+
+@pytest.mark.parametrize("changes", ["{a.c.e: 4, a: null}", "{a: {b: null}, a.b: 1}", "{a.b: 1, a: {b: null}}"])
+def test_a_key_is_not_emptied_once_it_is_said(changes, folder):
+    with pytest.raises(InputError, match="repeated key"):
+        variants_of(document(f"a: {{b: 1}}\nvariants:\n  v: {changes}\n"))
+
+
 def test_deep_dotted_keys_are_refused(folder):
     deep = ".".join(["a"] * 500)
     with pytest.raises(InputError, match="not a setting"):

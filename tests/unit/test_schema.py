@@ -179,6 +179,25 @@ def test_declared_assumptions_show_the_value_of_the_file(tmp_path: Path) -> None
     assert (first.key, first.value, first.source, first.why) == ("cluster.spares.count", "2", "scenario", "a guess")
 
 
+def test_a_guess_about_a_key_that_no_variant_has_is_left_out(tmp_path: Path) -> None:
+    """One that is given, ones that are not, a slip, one with a default, and one that only a variant gives."""
+    absent = ["workload.synthetic.checkpoint", "workload.synthetic.accounts"]
+    declared = ["workload.synthetic.elastic", *absent, "workload.synthetic.elastik", "cluster.spares.kind"]
+    rows = [{"key": key, "why": "a guess"} for key in [*declared, "cluster.price"]]
+    drawn = {"model": "philly", "jobs": 5, "elastic": {"fewest": 0.5}}
+
+    def own(synthetic: object, **overrides: object) -> dict[str, str]:
+        found = scenario(tmp_path, workload__synthetic=synthetic, report__assumptions=rows, **overrides).assumptions
+        return {row.key: row.value for row in found if row.source == "scenario"}
+
+    given = own(drawn)
+    assert list(given) == ["workload.synthetic.elastic", "workload.synthetic.elastik", "cluster.spares.kind"]
+    assert (given["workload.synthetic.elastic"], given["workload.synthetic.elastik"]) == ("fewest 0.5", "")
+    assert list(own(None)) == ["workload.synthetic.elastik", "cluster.spares.kind"]
+    priced = {"without": {"workload.synthetic": None}, "priced": {"cluster.price": "2 USD/GPU/h"}}
+    assert list(own(drawn, variants=priced)) == [*given, "cluster.price"]
+
+
 def test_an_inline_mix_may_not_pass_as_a_preset(tmp_path: Path) -> None:
     text = MINIMAL.replace("mix: rsc1_fitted", "mix: {name: rsc1_fitted, classes: {a: {rate: 1 / node-day}}}")
     with pytest.raises(InputError, match=r"faults\.mix: this name belongs to a preset"):
