@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from simpy.events import Event, EventPriority
 
-from simulator.engine.clock import delay_until
 from simulator.engine.feasibility import impossible
 from simulator.engine.queue import RunningColumns, WaitingJobs
 from simulator.errors import PolicyError
@@ -85,7 +84,7 @@ class Dispatcher:
         for job, submit_s in enumerate(sim.known.submit_s.tolist()):
             now = sim.now
             if submit_s > now:
-                yield sim.env.timeout(delay_until(now, submit_s))
+                yield sim.env.timeout(submit_s - now)
             if job in never:
                 sim.reject(job, never[job])
             else:
@@ -149,7 +148,7 @@ class Dispatcher:
             self.request_pass()
         elif time_s not in self._wakes_at and time_s < math.inf:
             self._wakes_at.add(time_s)
-            self._sim.env.timeout(delay_until(self._sim.now, time_s), time_s).callbacks.append(self._wake)
+            self._sim.env.timeout(time_s - self._sim.now, time_s).callbacks.append(self._wake)
 
     @property
     def is_woken_later(self) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.engine.clock import delay_until
 from simulator.engine.fleet import FREE
 from simulator.scheduling.windows import NOBODY, WindowColumns, no_windows, open_nodes
 
@@ -68,7 +67,7 @@ class Windows:
     def _follow(self, window: Window) -> Generator[Any, Any, None]:
         sim = self._sim
         if window.start_s > sim.now:
-            yield sim.env.timeout(delay_until(sim.now, window.start_s))
+            yield sim.env.timeout(window.start_s - sim.now)
         if window.is_maintenance:
             yield sim.env.timeout(0)  # after the jobs that end at this instant by themselves
             for job in sim.fleet.jobs_on(window.nodes):
@@ -76,7 +75,7 @@ class Windows:
             free = window.nodes[sim.fleet.holder[window.nodes] == FREE]
             sim.fleet.take_out(free, sim.now)
         sim.dispatcher.request_pass()
-        yield sim.env.timeout(delay_until(sim.now, window.end_s))
+        yield sim.env.timeout(window.end_s - sim.now)
         self._left.remove(window)
         self._renew()
         if window.is_maintenance:

@@ -389,7 +389,7 @@ def test_passes_of_conservative_backfilling_equal_the_twin_whatever_happens_betw
         step = min(upcoming) - now
         if 0 < step < 1e9:
             part = float(rng.choice([0.3, 1.0, 1.0] if is_lucky else [0.3, 1.0, 1.0, 1.4]))
-            # The moment itself, as the engine's clock shows it: the sum could lie a rounding behind it.
+            # The moment itself: the sum could lie a rounding behind it, and a guarantee then in the past.
             now = min(upcoming) if part == 1.0 else now + step * part
         gone = [
             j for j, end in running.items() if (end <= now and (is_lucky or rng.random() < 0.7)) or rng.random() < 0.2
