@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ ACCENT = "#B5403A"
 
 WIDTH_INCHES = 5.6
 """Width of every figure; at half a page (3.4 in) the smallest letters are still 5 points high."""
+
+_NOTE_LETTERS = 105
+"""Letters of a line below a figure that fit into its width."""
 
 PNG_DPI = 200
 
@@ -180,8 +184,9 @@ class PaperFigure(Figure):
 
 
 def footnote(figure: Figure, text: str) -> None:
-    """Write units, interval and sample size below a figure, in small letters."""
-    figure.supxlabel(text, x=0.01, ha="left", fontsize=7.5, color=FAINT, linespacing=1.35)
+    """Write units, interval and sample size below a figure, in small letters; a long text takes several lines."""
+    lines = [textwrap.fill(line, _NOTE_LETTERS) for line in text.splitlines()]
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7.5, color=FAINT, linespacing=1.35)
 
 
 def clean_value_axis(axes: Axes, axis: str = "x") -> None:

@@ -21,6 +21,7 @@ from simulator.scenario.sizes import job_names, job_nodes
 from simulator.scenario.synthetic import left_out, span_of, synthetic_model
 from simulator.scenario.workloads import trace_jobs, trace_notes
 from simulator.telemetry.submissions import submissions
+from simulator.units import count_of
 
 Rows = list[tuple[str, str]]
 
@@ -79,7 +80,7 @@ def _machine(spec: VariantSpec, world: World) -> Rows:
         ("spares", f"{machine.spare_nodes} {machine.spare_kind}" if machine.spare_nodes else "none"),
     ]
     for kind, size in cluster.domain_sizes.items():
-        rows.append((f"domain {kind}", f"{machine.population(kind)} of {units.count_of(size, 'node')}"))
+        rows.append((f"domain {kind}", f"{machine.population(kind)} of {count_of(size, 'node')}"))
     if world.network is not None:
         known, routing = facts(world.network.fabric), world.network.routing
         tiers = ", ".join(f"{tier} {ratio:.3g}:1" for tier, ratio in known.oversubscription.items())
@@ -92,7 +93,7 @@ def _machine(spec: VariantSpec, world: World) -> Rows:
         where = f"{store.servers} servers on the fabric" if store.servers else "a network of its own"
         rows.append(("storage", f"writes {write}, reads {read}, {where}"))
     if spec.cluster.partitions:
-        limits = (f"{name}: {units.count_of(nodes, 'node')}" for name, nodes in spec.cluster.partitions.items())
+        limits = (f"{name}: {count_of(nodes, 'node')}" for name, nodes in spec.cluster.partitions.items())
         rows.append(("partitions, largest job", ", ".join(limits)))
     if bool((world.jobs.gpus < machine.gpus_per_node).any()) and not spec.cluster.node_sharing:
         rows.append(("node sharing", "off: every job holds whole nodes"))
@@ -100,7 +101,7 @@ def _machine(spec: VariantSpec, world: World) -> Rows:
         first = world.windows[0]
         whom = "maintenance" if first.is_maintenance else f"account {first.account}"
         when = f"the first {first.name} ({whom}) at {units.show(first.start_s, 's')}"
-        rows.append(("reservations", f"{len(world.windows)}, {when}, {units.count_of(len(first.nodes), 'node')}"))
+        rows.append(("reservations", f"{len(world.windows)}, {when}, {count_of(len(first.nodes), 'node')}"))
     if world.power is not None:
         busy_w, idle_w = (watts * machine.gpus for watts in (world.power.busy_w, world.power.idle_w))
         rows.append(("power", f"{units.show(busy_w, 'W')} all computing, {units.show(idle_w, 'W')} all waiting"))
@@ -119,7 +120,7 @@ def _jobs(spec: VariantSpec, world: World) -> Rows:
         work = "runs to the horizon" if job.work is None else f"{units.show(job.work, 's')} of work"
         if job.training is not None and job.training.steps is not None:
             work = f"{job.training.steps:,} steps"
-        size = units.count_of(job.gpus, "GPU") if job.gpus is not None else units.count_of(job_nodes(spec, job), "node")
+        size = count_of(job.gpus, "GPU") if job.gpus is not None else count_of(job_nodes(spec, job), "node")
         if job.elastic is not None:
             size += f" ({job.elastic.fewest} to {job.elastic.most or job_nodes(spec, job)} nodes)"
         rows.append((job.name, f"{job.copies} x {size}, {work}, submitted at {units.show(job.submit, 's')}"))
@@ -145,12 +146,8 @@ def _jobs(spec: VariantSpec, world: World) -> Rows:
     if varies.any():
         saves = np.array([bool(profile.tiers) for profile in world.profiles])[world.jobs.profile[varies]]
         fixed = f", {np.count_nonzero(~saves):,} of which save nothing and keep the width they start with"
-        rows.append(
-            (
-                "elastic",
-                f"{units.count_of(int(varies.sum()), 'job')} in the first replication{'' if saves.all() else fixed}",
-            )
-        )
+        many = count_of(int(varies.sum()), "job")
+        rows.append(("elastic", f"{many} in the first replication{'' if saves.all() else fixed}"))
     return rows
 
 
@@ -162,7 +159,7 @@ def _rejected(spec: VariantSpec, world: World) -> Rows:
     if not reasons:
         return []
     name, why = next(iter(reasons.items()))
-    return [("rejected when submitted", f"{units.count_of(len(reasons), 'job')} of these; {name} {why}")]
+    return [("rejected when submitted", f"{count_of(len(reasons), 'job')} of these; {name} {why}")]
 
 
 def _synthetic(spec: VariantSpec, section: SyntheticSection) -> Rows:
@@ -196,16 +193,12 @@ def _trace(spec: VariantSpec, world: World) -> Rows:
     too_large = int((table.nodes > world.machine.nodes - world.machine.spare_nodes).sum())
     others = int((~stays).sum()) - too_large
     busy = float((np.where(shared, table.gpus / per_node, table.nodes) * table.work_s)[stays].sum())
-    many = units.count_of(report.jobs_read, "job")
+    many, wrong = count_of(report.jobs_read, "job"), count_of(others, "job")
     return [
         ("trace", f"{Path(trace.path).name}: {many}, {len(table):,} simulated; a processor is {unit}"),
         ("left out or changed", "; ".join(trace_notes(trace, spec.cluster.node.gpus)) or "nothing"),
-        ("larger than the machine", f"{units.count_of(too_large, 'job')}, rejected when submitted"),
-        *(
-            [("not for their partition or quota", f"{units.count_of(others, 'job')}, rejected when submitted")]
-            if others
-            else []
-        ),
+        ("larger than the machine", f"{count_of(too_large, 'job')}, rejected when submitted"),
+        *([("not for their partition or quota", f"{wrong}, rejected when submitted")] if others else []),
         ("submitted over", units.show(span_s, "s")),
         ("offered load", f"{busy / (span_s * world.machine.nodes):.3g} of the machine, without those"),
     ]
@@ -275,7 +268,7 @@ def _brief(scenario: Scenario, variant: str) -> str:
     job = _largest_job(world)
     if job is None:
         return "no job"
-    size = f"{units.count_of(job.nodes, 'node')}, {units.count_of(world.machine.spare_nodes, 'spare')}"
+    size = f"{count_of(job.nodes, 'node')}, {count_of(world.machine.spare_nodes, 'spare')}"
     if math.isinf(job.mtti_s):
         return f"{size}, {_unstopped(world)}"
     return (

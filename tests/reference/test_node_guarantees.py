@@ -13,7 +13,7 @@ from worlds import job_table, machine, profile, world
 
 from simulator import engine
 from simulator.policies.scheduling.conservative import Conservative, Memory
-from simulator.policies.scheduling.planned import NodeGuarantees, kinds_of, no_promises
+from simulator.policies.scheduling.node_guarantees import NodeGuarantees, kinds_of, no_promises
 from simulator.scheduling.node_guarantees import Promises, QueueColumns, node_guarantee_pass
 from simulator.scheduling.node_plan import NodeColumns
 from simulator.scheduling.windows import WindowColumns

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from worlds import job_table, machine, profile, world
 
 from simulator import engine
-from simulator.policies.scheduling.conservative import Conservative, CountedGuarantees
+from simulator.policies.scheduling.conservative import Conservative
+from simulator.policies.scheduling.counted_guarantees import CountedGuarantees
 from simulator.policies.scheduling.easy import Easy
 from simulator.policies.scheduling.fifo import Fifo
 from simulator.scheduling import replay

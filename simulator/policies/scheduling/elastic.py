@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from simulator.policies.decisions import Resize, Scheduling, Start, Wake
 from simulator.policies.fields import parameter
 from simulator.policies.scheduling.ordered import BACKFILL_MEANING, Backfill, starts_in_order
 from simulator.policies.scheduling.room import nodes_open_to, whole_nodes
-from simulator.policies.views import Ints, SchedulerView
+from simulator.policies.views import Bools, Ints, SchedulerView
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,14 @@ class Elastic:
         return places[ready], float(later.min()) if len(later) else np.inf
 
     def _deal(
-        self, view: SchedulerView, places: Ints, width: Ints, step: int, count: int, limit: Ints, gives: Any = None
+        self,
+        view: SchedulerView,
+        places: Ints,
+        width: Ints,
+        step: int,
+        count: int,
+        limit: Ints,
+        gives: Bools | None = None,
     ) -> list[Resize]:
         """Give (step 1) or take (-1) nodes one by one where speed changes best; return the changes.
 

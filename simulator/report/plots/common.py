@@ -20,7 +20,8 @@ CUT_NOTE = " Bars with an arrow are cut off."
 _FAR = 3.0
 _MOST_SAMPLES = 250
 _FEWEST_TICKS = 4
-_MOST_LABELS = 7
+MOST_LABELS = 7
+"""Labels that fit along an axis of the full width."""
 
 Ticks = tuple[tuple[float, str], ...]
 """Values with what is written at them, rising."""
@@ -74,7 +75,7 @@ class Missing:
 
 
 def log_axis(
-    axes: Axes, axis: str, least: float, greatest: float, ticks: Ticks, most_labels: int = _MOST_LABELS
+    axes: Axes, axis: str, least: float, greatest: float, ticks: Ticks, most_labels: int = MOST_LABELS
 ) -> None:
     """Make an axis logarithmic from a tick below ``least`` to one above ``greatest``, with few ticks.
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from simulator.report.numbers import metric_heading, metric_title, number, plain, shown_factor
-from simulator.report.plots.common import NUMBERS, ROW_INCHES, Missing, Plot, log_axis, name_rows
+from simulator.report.plots.common import MOST_LABELS, NUMBERS, ROW_INCHES, Missing, Plot, log_axis, name_rows
 from simulator.report.results import Results
 from simulator.report.style import FAINT, Look, PaperFigure, clean_value_axis, footnote, paper, variant_looks
 from simulator.units import count_of
@@ -138,7 +138,7 @@ def _metric_panel(
     if _lie_far_apart(study, metric):
         shown = study.runs[metric] * factor
         # An interval that reaches down to zero runs out at the left edge.
-        log_axis(axes, "x", float(shown.min()), float(shown.max()), NUMBERS, most_ticks or 7)
+        log_axis(axes, "x", float(shown.min()), float(shown.max()), NUMBERS, most_ticks or MOST_LABELS)
     else:
         if most_ticks is not None:
             axes.xaxis.set_major_locator(MaxNLocator(nbins=most_ticks))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from simulator.policies.decisions import Start, Wake
+from simulator.policies.scheduling.counted_guarantees import wake_for_next
 from simulator.policies.views import Bools, Ints, NodesView, QueuedJobs, SchedulerView
 from simulator.scheduling.node_guarantees import Promises, QueueColumns, node_guarantee_pass
 from simulator.scheduling.node_plan import NONE, SHARED, NodeColumns
@@ -77,13 +77,8 @@ class NodeGuarantees:
         self.promises = Promises(promises.start_s[stays], promises.taken[stays], promises.box[stays])
         # The wake comes first: a placement policy that lets a job wait ends the list.
         starts = [Start(job, ~allowed[row]) for row, job in enumerate(queue.job[started].tolist())]
-        decisions: list[Start | Wake] = [*self._wake(view.now_s), *starts]
+        decisions: list[Start | Wake] = [*wake_for_next(self.promises.start_s, view.now_s), *starts]
         return decisions if is_last_due else [*decisions, Wake(view.now_s)]
-
-    def _wake(self, now_s: float) -> list[Wake]:
-        start_s = self.promises.start_s
-        ahead = start_s[start_s > math.nextafter(now_s, math.inf)]
-        return [Wake(float(ahead.min()))] if len(ahead) and math.isfinite(ahead.min()) else []
 
     def _note_sent(self, queue: QueuedJobs, nodes: NodesView, promises: Promises, started: Ints) -> None:
         """Remember a job for a part of a node that starts; it is the last of a pass."""
