@@ -26,7 +26,7 @@ from simulator.engine import JobProfile, World
 from simulator.engine.world import Window
 from simulator.policies.placement.best_fit import BestFit
 from simulator.policies.recovery.ladder import RequeueJob
-from simulator.policies.scheduling import planned
+from simulator.policies.scheduling import node_guarantees
 from simulator.policies.scheduling.conservative import Conservative
 from simulator.workload.job import job_table
 from simulator.workload.restart import RestartPhases
@@ -71,7 +71,7 @@ def crowd(nodes: int, n_jobs: int, n_windows: int, estimates: tuple[float, float
 
 def timed(world: World, waiting: int) -> dict[str, list[float]]:
     """Run it and return how long passes over long queues took, by what they did."""
-    plain, found = planned.node_guarantee_pass, {"kept": [], "moved forward": [], "made anew": []}
+    plain, found = node_guarantees.node_guarantee_pass, {"kept": [], "moved forward": [], "made anew": []}
 
     def measured(now_s: float, nodes: Any, queue: Any, promises: Any, compresses: bool) -> Any:
         begin = time.process_time()
@@ -82,11 +82,11 @@ def timed(world: World, waiting: int) -> dict[str, list[float]]:
             )
         return result
 
-    planned.node_guarantee_pass = measured
+    node_guarantees.node_guarantee_pass = measured
     try:
         engine.run(world)
     finally:
-        planned.node_guarantee_pass = plain
+        node_guarantees.node_guarantee_pass = plain
     return found
 
 
