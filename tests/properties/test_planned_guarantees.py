@@ -21,7 +21,7 @@ from simulator.policies.placement.first_fit import FirstFit
 from simulator.policies.placement.scattered import Scattered
 from simulator.policies.placement.spread import Spread
 from simulator.policies.recovery.ladder import ReplaceOrRequeue, RequeueJob
-from simulator.policies.scheduling import planned
+from simulator.policies.scheduling import node_guarantees
 from simulator.policies.scheduling.conservative import Conservative, Memory
 
 G = 4
@@ -120,14 +120,14 @@ def seen_starts(simulation: Simulation) -> list[tuple[int, float, list[int]]]:
 
 def refuse_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail where guarantees have to be made anew."""
-    plain = planned.node_guarantee_pass
+    plain = node_guarantees.node_guarantee_pass
 
     def checked(*arguments: Any) -> Any:
         result = plain(*arguments)
         assert not result[3], f"all guarantees had to be made anew at {arguments[0]} s"
         return result
 
-    monkeypatch.setattr(planned, "node_guarantee_pass", checked)
+    monkeypatch.setattr(node_guarantees, "node_guarantee_pass", checked)
 
 
 @settings(max_examples=300, deadline=None)
