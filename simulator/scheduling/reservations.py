@@ -84,7 +84,7 @@ def fewest_free(profile: Profile) -> int:
 
 
 @kernel
-def _change(profile: Profile, first: int, last: int, nodes: int) -> None:
+def change_free(profile: Profile, first: int, last: int, nodes: int) -> None:
     """Give nodes back between two steps, or take them when ``nodes`` is negative."""
     if first == last:
         return
@@ -99,7 +99,7 @@ def _change(profile: Profile, first: int, last: int, nodes: int) -> None:
 
 
 @kernel
-def _last_until(profile: Profile, at: int, time_s: float) -> int:
+def last_until(profile: Profile, at: int, time_s: float) -> int:
     """Return the last step that is not after a time, which ``at`` is not."""
     step = profile.step
     while step[at].after >= 0 and step[step[at].after].time_s <= time_s:
@@ -111,8 +111,8 @@ def _last_until(profile: Profile, at: int, time_s: float) -> int:
 def reserve(profile: Profile, reservation: np.record, first: int, end_s: float) -> None:
     """Reserve from a step until a time, which is not before it; from the present if ``first`` is -1."""
     start = first if first >= 0 else profile.state[0].head
-    last = step_at(profile, _last_until(profile, start, end_s), end_s)
-    _change(profile, start, last, -reservation.nodes)
+    last = step_at(profile, last_until(profile, start, end_s), end_s)
+    change_free(profile, start, last, -reservation.nodes)
     if first >= 0:
         profile.step[first].uses += 1
     profile.step[last].uses += 1
@@ -127,10 +127,8 @@ def start_job(profile: Profile, reservation: np.record) -> None:
 
 
 @kernel
-def give_up(profile: Profile, reservation: np.record) -> None:
-    """End a reservation before its time, or at it."""
-    start = reservation.first if reservation.first >= 0 else profile.state[0].head
-    _change(profile, start, reservation.last, reservation.nodes)
+def forget(profile: Profile, reservation: np.record) -> None:
+    """Forget a reservation whose nodes have been given back."""
     if reservation.first >= 0:
         let_go(profile, reservation.first)
     let_go(profile, reservation.last)
@@ -138,10 +136,17 @@ def give_up(profile: Profile, reservation: np.record) -> None:
 
 
 @kernel
+def give_up(profile: Profile, reservation: np.record) -> None:
+    """End a reservation before its time, or at it."""
+    start = reservation.first if reservation.first >= 0 else profile.state[0].head
+    change_free(profile, start, reservation.last, reservation.nodes)
+    forget(profile, reservation)
+
+
+@kernel
 def place(profile: Profile, reservation: np.record) -> float:
     """Reserve at the earliest place; return its start, infinite if too few are free even when all have ended."""
-    nowhere = reservation.first  # -1 as long as there is none: wherever it fits
-    first = first_stretch(profile, reservation.nodes, reservation.length_s, nowhere)
+    first = first_stretch(profile, reservation.nodes, reservation.length_s, -1, np.inf)
     if first < 0:
         return np.inf
     start_s = profile.step[first].time_s
@@ -151,8 +156,26 @@ def place(profile: Profile, reservation: np.record) -> float:
 
 
 @kernel
-def _move(profile: Profile, reservation: np.record, to: int) -> None:
-    """Move a reservation forward to a step from which on it fits."""
+def find_earlier(profile: Profile, reservation: np.record) -> int:
+    """Return the step to which a reservation can be moved forward, the one where it begins if there is none."""
+    step, head = profile.step, profile.state[0].head
+    nodes, to = reservation.nodes, reservation.first
+    # MUST HOLD: never later than its guarantee. From here on it fits, its own place being free for it.
+    while to != head and step[step[to].before].free >= nodes:
+        to = step[to].before
+    if to != head:
+        earlier = first_stretch(profile, nodes, reservation.length_s, step[to].block, step[to].time_s)
+        to = earlier if earlier >= 0 else to
+    return int(to)
+
+
+@kernel
+def take_earlier(profile: Profile, reservation: np.record, to: int) -> tuple[int, int]:
+    """Take the nodes for a reservation from an earlier step on.
+
+    Returns the step where it then ends, and the one from which on, up to its present end, nodes are still to be given
+    back.
+    """
     step = profile.step
     first, last, nodes = reservation.first, reservation.last, reservation.nodes
     end_s = step[to].time_s + reservation.length_s
@@ -161,17 +184,22 @@ def _move(profile: Profile, reservation: np.record, to: int) -> None:
         while step[near].time_s > end_s:
             near = step[near].before
         end = step_at(profile, near, end_s)
-        _change(profile, to, first, -nodes)
-        _change(profile, end, last, nodes)
-    else:
-        end = step_at(profile, _last_until(profile, to, end_s), end_s)
-        _change(profile, to, end, -nodes)
-        _change(profile, first, last, nodes)
-    step[to].uses += 1
-    step[end].uses += 1
-    let_go(profile, first)
-    let_go(profile, last)
+        change_free(profile, to, first, -nodes)
+        return end, end
+    end = step_at(profile, last_until(profile, to, end_s), end_s)
+    change_free(profile, to, end, -nodes)
+    return end, first
+
+
+@kernel
+def settle_earlier(profile: Profile, reservation: np.record, to: int, end: int) -> None:
+    """Let a reservation begin and end where its nodes have been taken."""
+    profile.step[to].uses += 1
+    profile.step[end].uses += 1
+    let_go(profile, reservation.first)
+    let_go(profile, reservation.last)
     reservation.first, reservation.last = to, end
+    tidy_stretches(profile)
 
 
 @kernel
@@ -199,20 +227,14 @@ def compress(profile: Profile, reservations: NDArray[np.record], queue: Ints, st
     ----------
     A. Mu'alem and D. Feitelson, IEEE TPDS 12(6), 2001, section on conservative backfilling.
     """
-    step, state = profile.step, profile.state[0]
     tidy_stretches(profile)
     for job in queue:
         reservation = reservations[job]
         if reservation.last < 0:
             continue
-        nodes, to = reservation.nodes, reservation.first
-        # MUST HOLD: never later than its guarantee. From here on it fits, its own place being free for it.
-        while to != state.head and step[step[to].before].free >= nodes:
-            to = step[to].before
-        if to != state.head:
-            earlier = first_stretch(profile, nodes, reservation.length_s, to)
-            to = earlier if earlier >= 0 else to
+        to = find_earlier(profile, reservation)
         if to != reservation.first:
-            _move(profile, reservation, to)
-            start_s[job] = step[to].time_s
-            tidy_stretches(profile)
+            end, freed = take_earlier(profile, reservation, to)
+            change_free(profile, freed, reservation.last, reservation.nodes)
+            start_s[job] = profile.step[to].time_s
+            settle_earlier(profile, reservation, to, end)

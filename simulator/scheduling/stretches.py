@@ -58,14 +58,34 @@ def tidy_stretches(profile: Profile) -> None:
 
 
 @kernel
-def _length_s(profile: Profile, start: int, end: int) -> float:
-    """Return a bound on the length of the stretch between two steps; ``end`` is -1 where it has none."""
-    if end < 0:
+def span_s(start_s: float, end_s: float) -> float:
+    """Return a bound on the length of a stretch between two times, the second of which may be infinite."""
+    if end_s == np.inf:
         return np.inf
-    end_s = profile.step[end].time_s
     # MUST HOLD: not below any length_s for which start + length_s, rounded, is not after the end. The sum may have been
     # rounded down by half a unit in the last place of the end; a whole one more makes up for it.
-    return float(end_s + abs(end_s) * _ULP - profile.step[start].time_s)
+    return float(end_s + abs(end_s) * _ULP - start_s)
+
+
+@kernel
+def _length_s(profile: Profile, start: int, end: int) -> float:
+    """Return a bound on the length of the stretch between two steps; ``end`` is -1 where it has none."""
+    step = profile.step
+    return float(span_s(step[start].time_s, step[end].time_s if end >= 0 else np.inf))
+
+
+@kernel
+def block_at(profile: Profile, time_s: float) -> int:
+    """Return the block of steps in which a time lies that is not before the present."""
+    step, state = profile.step, profile.state[0]
+    low, high = step[state.head].block + 1, state.blocks
+    while low < high:
+        middle = (low + high) // 2
+        if step[profile.block[middle].first].time_s <= time_s:
+            low = middle + 1
+        else:
+            high = middle
+    return int(low - 1)
 
 
 @kernel
@@ -106,16 +126,16 @@ def note_stretches(profile: Profile, first: int, last: int, low: int, high: int)
 
 
 @kernel
-def _look_closely(profile: Profile, grade: int, block: int, nodes: int, length_s: float, stop: int) -> int:
+def _look_closely(
+    profile: Profile, grade: int, block: int, nodes: int, length_s: float, before_s: float
+) -> int:
     """Search among the stretches that begin in one block; correct its bound when the search is in vain."""
     step = profile.step
     least = profile.grade_nodes[grade]
     at = profile.block[block].first
     is_of_block = step[at].before < 0 or step[step[at].before].free < least
-    is_ahead = True
     start, fit, longest_s = -1, -1, 0.0
     while at >= 0 and (step[at].block == block or start >= 0):
-        is_ahead &= at != stop
         after = step[at].after
         if step[at].free < least:
             if start >= 0:
@@ -128,7 +148,11 @@ def _look_closely(profile: Profile, grade: int, block: int, nodes: int, length_s
                 fit = -1
             elif fit < 0:
                 fit = at
-            if fit >= 0 and is_ahead and (after < 0 or step[after].time_s >= step[fit].time_s + length_s):
+            if (
+                fit >= 0
+                and step[fit].time_s < before_s
+                and (after < 0 or step[after].time_s >= step[fit].time_s + length_s)
+            ):
                 return int(fit)
         at = after
     profile.longest_s[grade, block] = longest_s if start < 0 else np.inf
@@ -136,7 +160,7 @@ def _look_closely(profile: Profile, grade: int, block: int, nodes: int, length_s
 
 
 @kernel
-def first_stretch(profile: Profile, nodes: int, length_s: float, stop: int) -> int:
+def first_stretch(profile: Profile, nodes: int, length_s: float, last_block: int, before_s: float) -> int:
     """Return the step at which the first stretch begins that is wide and long enough, -1 for none.
 
     Parameters
@@ -147,17 +171,17 @@ def first_stretch(profile: Profile, nodes: int, length_s: float, stop: int) -> i
         Nodes wanted, at least the least of the grades.
     length_s : float
         Seconds wanted, positive.
-    stop : int
-        A step that begins a stretch of so many nodes; only those before it count. -1 for all.
+    last_block, before_s : int, float
+        Only a stretch that begins before this time counts, which lies in this block; -1 and infinity for all.
     """
     step, state = profile.step, profile.state[0]
     grade = 0
     while grade + 1 < profile.grade_nodes.shape[0] and profile.grade_nodes[grade + 1] <= nodes:
         grade += 1
-    last = step[stop].block if stop >= 0 else state.blocks - 1
+    last = last_block if last_block >= 0 else state.blocks - 1
     for block in range(step[state.head].block, last + 1):
         if profile.longest_s[grade, block] >= length_s:
-            found = _look_closely(profile, grade, block, nodes, length_s, stop)
+            found = _look_closely(profile, grade, block, nodes, length_s, before_s)
             if found >= 0:
                 return int(found)
     return -1

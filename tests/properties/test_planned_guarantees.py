@@ -1,4 +1,4 @@
-"""Conservative backfilling by node: whatever is shared, reserved or in maintenance, every promise is kept."""
+"""Conservative backfilling: whatever is shared, reserved or in maintenance, every promise is kept."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from simulator.policies.placement.first_fit import FirstFit
 from simulator.policies.placement.scattered import Scattered
 from simulator.policies.placement.spread import Spread
 from simulator.policies.recovery.ladder import ReplaceOrRequeue, RequeueJob
-from simulator.policies.scheduling import node_guarantees
+from simulator.policies.scheduling import node_guarantees, shared_guarantees
 from simulator.policies.scheduling.conservative import Conservative, Memory
+from simulator.policies.scheduling.shared_guarantees import SharedGuarantees
 
 G = 4
 
@@ -40,9 +41,12 @@ class Watched:
 
     def schedule(self, view: Any) -> Any:
         decisions = Conservative().schedule(view)
-        kept = view.memory.by_node
+        kept = view.memory.guarantees
         now = {decision.job: view.now_s for decision in decisions if hasattr(decision, "job")}
-        now |= dict(zip(kept.job.tolist(), kept.promises.start_s.tolist(), strict=True))
+        if isinstance(kept, SharedGuarantees):
+            now |= {job: float(kept.jobs.start_s[job]) for job in view.queue.job.tolist() if job not in now}
+        else:
+            now |= dict(zip(kept.job.tolist(), kept.promises.start_s.tolist(), strict=True))
         for job, start_s in now.items():
             assert start_s <= self.promised_s.get(job, math.inf), f"job {job} at {view.now_s} s"
             self.promised_s[job] = start_s
@@ -120,14 +124,18 @@ def seen_starts(simulation: Simulation) -> list[tuple[int, float, list[int]]]:
 
 def refuse_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail where guarantees have to be made anew."""
-    plain = node_guarantees.node_guarantee_pass
+    by_node, shared = node_guarantees.node_guarantee_pass, shared_guarantees.shared_guarantee_pass
 
     def checked(*arguments: Any) -> Any:
-        result = plain(*arguments)
+        result = by_node(*arguments)
         assert not result[3], f"all guarantees had to be made anew at {arguments[0]} s"
         return result
 
+    def checked_shared(*arguments: Any) -> Any:
+        assert not shared(*arguments), f"all guarantees had to be made anew at {arguments[4]} s"
+
     monkeypatch.setattr(node_guarantees, "node_guarantee_pass", checked)
+    monkeypatch.setattr(shared_guarantees, "shared_guarantee_pass", checked_shared)
 
 
 @settings(max_examples=300, deadline=None)

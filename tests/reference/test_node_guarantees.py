@@ -296,7 +296,7 @@ class ByNode(Conservative):
     """Conservative backfilling that plans by node where counting would do."""
 
     def remember(self) -> Memory:
-        return Memory(by_node=NodeGuarantees())
+        return Memory(guarantees=NodeGuarantees())
 
 
 @st.composite

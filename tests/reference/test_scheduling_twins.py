@@ -474,7 +474,7 @@ def test_profile_equals_a_list_of_reservations(seed: int, are_whole: bool, varie
             lift(profile, 1)
             total += 1
         nodes, length = int(rng.integers(1, total + 2)), float(rng.integers(1, 40))
-        found = first_stretch(profile, nodes, length, -1)
+        found = first_stretch(profile, nodes, length, -1, np.inf)
         start = slow_earliest(list(taken.values()), total, now, nodes, length)
         assert (profile.step[found].time_s if found >= 0 else math.inf) == start
     assert_is_sound(profile)
@@ -505,8 +505,8 @@ def test_a_length_that_fits_only_as_a_rounded_sum_is_found() -> None:
         reservations[j].nodes, reservations[j].length_s = 1, length
         place(profile, reservations[j])
     index_stretches(profile)
-    searched = [(length, profile.step[first_stretch(profile, 1, length, -1)].time_s) for length in (4.0, 5.0)]
+    searched = [(length, profile.step[first_stretch(profile, 1, length, -1, np.inf)].time_s) for length in (4.0, 5.0)]
     give_up(profile, reservations[1])
-    searched += [(length, profile.step[first_stretch(profile, 1, length, -1)].time_s) for length in (4.0, 5.0, 4.0)]
+    searched += [(length, profile.step[first_stretch(profile, 1, length, -1, np.inf)].time_s) for length in (4.0, 5.0, 4.0)]
     end_s = steps(profile)[-1][0]
     assert searched == [(4.0, end_s), (5.0, end_s), (4.0, 0.1), (5.0, end_s), (4.0, 0.1)]

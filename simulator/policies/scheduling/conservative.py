@@ -12,6 +12,7 @@ from simulator.errors import PolicyError
 from simulator.policies.decisions import Start, Wake
 from simulator.policies.scheduling.counted_guarantees import CountedGuarantees
 from simulator.policies.scheduling.node_guarantees import NodeGuarantees
+from simulator.policies.scheduling.shared_guarantees import SharedGuarantees
 from simulator.policies.views import SchedulerView
 
 
@@ -23,15 +24,12 @@ class Memory:
     ----------
     capacity_gpus : int
         GPUs in service at the last pass.
-    counted : CountedGuarantees, or None
+    guarantees : CountedGuarantees, SharedGuarantees, NodeGuarantees, or None
         Guarantees, from the first pass on.
-    by_node : NodeGuarantees, or None
-        Those instead, where jobs share nodes or nodes are kept for somebody.
     """
 
     capacity_gpus: int = 0
-    counted: CountedGuarantees | None = None
-    by_node: NodeGuarantees | None = None
+    guarantees: CountedGuarantees | SharedGuarantees | NodeGuarantees | None = None
 
 
 @dataclass(frozen=True)
@@ -62,10 +60,11 @@ class Conservative:
             raise PolicyError(type(self).__name__, view.now_s, reason)
         compresses = view.ended_early or view.capacity_gpus > memory.capacity_gpus
         memory.capacity_gpus = view.capacity_gpus
-        if memory.by_node is None and (view.shares_nodes or view.has_windows):
-            memory.by_node = NodeGuarantees()
-        if memory.by_node is not None:  # also when the last window is over: what was promised stays promised
-            return memory.by_node.pass_over(view, compresses)
-        if memory.counted is None:
-            memory.counted = CountedGuarantees(len(known.submit_s), known.gpus, view.now_s)
-        return memory.counted.pass_over(view, compresses)
+        if memory.guarantees is None:
+            if view.has_windows:  # until the end of the run: what was promised stays promised
+                memory.guarantees = NodeGuarantees()
+            elif view.shares_nodes:
+                memory.guarantees = SharedGuarantees(known, view.nodes, view.now_s)
+            else:
+                memory.guarantees = CountedGuarantees(len(known.submit_s), known.gpus, view.now_s)
+        return memory.guarantees.pass_over(view, compresses)
