@@ -44,7 +44,7 @@ JOBS, GPUS_PER_NODE = 12_500, 8
 
 
 POLICIES = ("fifo", "easy", "sjf", "priority", "multifactor", "preemptive", "quota")
-BY_NODE = ("fifo", "easy", "sjf", "multifactor")
+BY_NODE = ("fifo", "easy", "sjf", "multifactor", "conservative")
 """Those timed with jobs on parts of nodes too."""
 
 

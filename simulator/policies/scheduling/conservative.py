@@ -36,8 +36,8 @@ class Memory:
 class Conservative:
     """Give every job the earliest start that delays no guarantee, and start those whose time has come.
 
-    Exact semantics are in docs/scheduling-semantics.md. It needs an estimate of every job. Where jobs share nodes or
-    nodes are kept for somebody it plans by node, else it counts GPUs.
+    Exact semantics are in docs/scheduling-semantics.md. It needs an estimate of every job. It counts GPUs, or
+    plans parts of nodes where jobs share them, or by node where nodes are kept for somebody.
     """
 
     acts_always: ClassVar[bool] = True
