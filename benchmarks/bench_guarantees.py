@@ -3,9 +3,9 @@
     python benchmarks/bench_guarantees.py [--nodes 256] [--waiting 1000]
 
 A pass is one call of ``shared_guarantee_pass``, or with windows ``node_guarantee_pass``, as the engine makes it. Half
-of the jobs want a part of a node; of the windows a third of these is maintenance, the others are reservations, each of an eighth of the nodes, drawn at random.
-Estimates are one to three times the run time, so that every end moves guarantees forward; or half to twice, so that
-jobs outlive them and all guarantees are made anew. Times are those of the processor.
+of the jobs want a part of a node. A third of the windows is maintenance, the others are reservations, each of an eighth
+of the nodes, drawn at random. Estimates are one to three times the run time, so that every end moves guarantees
+forward; or half to twice, so that jobs outlive them and all guarantees are made anew. Times are those of the processor.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from simulator.compiled import kernel
 from simulator.scheduling.profile import Ints, Profile, let_go, step_at
-from simulator.scheduling.stretches import first_stretch, note_stretches, tidy_stretches
+from simulator.scheduling.stretches import earliest_stretch, first_stretch, note_stretches, tidy_stretches
 
 _RESERVATION = np.dtype(
     [
@@ -156,20 +156,6 @@ def place(profile: Profile, reservation: np.record) -> float:
 
 
 @kernel
-def find_earlier(profile: Profile, reservation: np.record) -> int:
-    """Return the step to which a reservation can be moved forward, the one where it begins if there is none."""
-    step, head = profile.step, profile.state[0].head
-    nodes, to = reservation.nodes, reservation.first
-    # MUST HOLD: never later than its guarantee. From here on it fits, its own place being free for it.
-    while to != head and step[step[to].before].free >= nodes:
-        to = step[to].before
-    if to != head:
-        earlier = first_stretch(profile, nodes, reservation.length_s, step[to].block, step[to].time_s)
-        to = earlier if earlier >= 0 else to
-    return int(to)
-
-
-@kernel
 def take_earlier(profile: Profile, reservation: np.record, to: int) -> tuple[int, int]:
     """Take the nodes for a reservation from an earlier step on.
 
@@ -232,7 +218,7 @@ def compress(profile: Profile, reservations: NDArray[np.record], queue: Ints, st
         reservation = reservations[job]
         if reservation.last < 0:
             continue
-        to = find_earlier(profile, reservation)
+        to = earliest_stretch(profile, reservation.nodes, reservation.length_s, reservation.first)
         if to != reservation.first:
             end, freed = take_earlier(profile, reservation, to)
             change_free(profile, freed, reservation.last, reservation.nodes)

@@ -1,4 +1,4 @@
-"""One pass of conservative backfilling on a machine whose nodes jobs share: guarantees kept, moved forward, or made anew.
+"""One pass of conservative backfilling where jobs share nodes: guarantees kept, moved forward, or made anew.
 
 It is to `guarantees` what boxes are to an availability profile: the same rules, with jobs for parts of nodes in
 `boxes`. Where nodes are kept for somebody, `node_guarantees` plans by kinds of nodes instead.
@@ -12,28 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.compiled import kernel
-from simulator.scheduling.boxes import (
-    NONE,
-    Boxes,
+from simulator.scheduling.box_bookings import (
     advance_boxes,
     begin_box,
     begin_job,
-    clear_boxes,
     free_nodes,
-    has_room,
-    is_empty_until,
     most_used,
     open_box,
-    place_part,
     put_in_box,
     take_out,
 )
+from simulator.scheduling.box_places import has_room, is_empty_until, place_part
+from simulator.scheduling.boxes import NONE, Boxes, clear_boxes
 from simulator.scheduling.profile import Ints, Profile
 from simulator.scheduling.reservations import (
     advance,
     clear,
     fewest_free,
-    find_earlier,
     forget,
     lift,
     place,
@@ -42,7 +37,7 @@ from simulator.scheduling.reservations import (
     start_job,
     take_earlier,
 )
-from simulator.scheduling.stretches import tidy_stretches
+from simulator.scheduling.stretches import earliest_stretch, tidy_stretches
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -182,7 +177,7 @@ def _compress(
         if jobs.shares[job]:
             jobs.start_s[job] = place_part(profile, boxes, reservation)
             continue
-        to = find_earlier(profile, reservation)
+        to = earliest_stretch(profile, reservation.nodes, reservation.length_s, reservation.first)
         if to != reservation.first:
             end, freed = take_earlier(profile, reservation, to)
             free_nodes(profile, boxes, freed, reservation.last, reservation.nodes)

@@ -126,9 +126,7 @@ def note_stretches(profile: Profile, first: int, last: int, low: int, high: int)
 
 
 @kernel
-def _look_closely(
-    profile: Profile, grade: int, block: int, nodes: int, length_s: float, before_s: float
-) -> int:
+def _look_closely(profile: Profile, grade: int, block: int, nodes: int, length_s: float, before_s: float) -> int:
     """Search among the stretches that begin in one block; correct its bound when the search is in vain."""
     step = profile.step
     least = profile.grade_nodes[grade]
@@ -185,3 +183,33 @@ def first_stretch(profile: Profile, nodes: int, length_s: float, last_block: int
             if found >= 0:
                 return int(found)
     return -1
+
+
+@kernel
+def earliest_stretch(profile: Profile, nodes: int, length_s: float, own: int) -> int:
+    """Return the step to which a reservation can be moved forward.
+
+    Parameters
+    ----------
+    profile, nodes, length_s
+        As above.
+    own : int
+        The step at which it begins. It is returned where there is no earlier one.
+    """
+    # In one kernel with the search, which is called for every job of the queue: a call more makes a pass a half longer.
+    step, state = profile.step, profile.state[0]
+    # MUST HOLD: not later than its guarantee. From here on it fits, its own place being free for it.
+    while own != state.head and step[step[own].before].free >= nodes:
+        own = step[own].before
+    if own == state.head:
+        return own
+    grade = 0
+    while grade + 1 < profile.grade_nodes.shape[0] and profile.grade_nodes[grade + 1] <= nodes:
+        grade += 1
+    before_s = step[own].time_s
+    for block in range(step[state.head].block, step[own].block + 1):
+        if profile.longest_s[grade, block] >= length_s:
+            found = _look_closely(profile, grade, block, nodes, length_s, before_s)
+            if found >= 0:
+                return int(found)
+    return own

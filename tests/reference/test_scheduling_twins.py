@@ -495,6 +495,11 @@ def test_a_reservation_from_the_present_uses_no_step_but_its_end() -> None:
     assert [step[:2] for step in steps(profile)] == [(5.0, 6), (9.0, 8)]
 
 
+def found_s(profile: Profile, length_s: float) -> float:
+    """Return from when a node is free for so long."""
+    return float(profile.step[first_stretch(profile, 1, length_s, -1, np.inf)].time_s)
+
+
 def test_a_length_that_fits_only_as_a_rounded_sum_is_found() -> None:
     # 0.1 + 4.0 is 4.1 in floats, but 4.1 - 0.1 is less than 4.0.
     assert 0.1 + 4.0 == 4.1
@@ -505,8 +510,8 @@ def test_a_length_that_fits_only_as_a_rounded_sum_is_found() -> None:
         reservations[j].nodes, reservations[j].length_s = 1, length
         place(profile, reservations[j])
     index_stretches(profile)
-    searched = [(length, profile.step[first_stretch(profile, 1, length, -1, np.inf)].time_s) for length in (4.0, 5.0)]
+    searched = [(length, found_s(profile, length)) for length in (4.0, 5.0)]
     give_up(profile, reservations[1])
-    searched += [(length, profile.step[first_stretch(profile, 1, length, -1, np.inf)].time_s) for length in (4.0, 5.0, 4.0)]
+    searched += [(length, found_s(profile, length)) for length in (4.0, 5.0, 4.0)]
     end_s = steps(profile)[-1][0]
     assert searched == [(4.0, end_s), (5.0, end_s), (4.0, 0.1), (5.0, end_s), (4.0, 0.1)]

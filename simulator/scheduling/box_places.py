@@ -1,0 +1,194 @@
+"""Places for jobs in boxes: the earliest one there is, and where one may start now."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.compiled import kernel
+from simulator.scheduling.box_bookings import open_box, put_in_box, take_out
+from simulator.scheduling.boxes import NONE, Boxes
+from simulator.scheduling.profile import Profile
+from simulator.scheduling.stretches import block_at, first_stretch, span_s, tidy_stretches
+
+
+@kernel
+def empty_until_s(profile: Profile, at: int, g: int, enough_s: float) -> float:
+    """Return until when a node stays empty from a step of the profile on, infinite if that is late enough."""
+    step = profile.step
+    while at >= 0 and step[at].time_s < enough_s:
+        if step[at].free < g:
+            return float(step[at].time_s)
+        at = step[at].after
+    return np.inf
+
+
+@kernel
+def _look_closely(
+    profile: Profile, boxes: Boxes, grade: int, block: int, gpus: int, length_s: float, best: tuple[int, float]
+) -> tuple[int, float]:
+    """Search among the stretches that begin in one block; correct its bound when none is long enough."""
+    step, g, least = boxes.step, boxes.gpus_per_node, boxes.grade_gpus[grade]
+    best_x, best_s = best
+    is_vain, longest_s = True, 0.0
+    x = boxes.block[block].first
+    while x != NONE:
+        before = step[x].before
+        if step[x].after == NONE or g - step[x].used < least or (before != NONE and g - step[before].used >= least):
+            x = step[x].next
+            continue
+        if step[x].time_s > best_s:
+            is_vain = False
+            x = step[x].next
+            continue
+        at, fit, end_s = x, -1, 0.0
+        while True:
+            if step[at].after == NONE:
+                enough_s = step[fit if fit >= 0 else x].time_s + length_s
+                end_s = empty_until_s(profile, boxes.box[step[at].box].end, g, enough_s)
+                break
+            end_s = step[at].time_s
+            if g - step[at].used < least:
+                break
+            if g - step[at].used < gpus:
+                fit = -1
+            elif fit < 0:
+                fit = at
+            at = step[at].after
+            if fit >= 0 and step[at].time_s >= step[fit].time_s + length_s:
+                end_s = np.inf
+                break
+        if end_s == np.inf:
+            is_vain = False
+        if fit >= 0 and end_s == np.inf:
+            time_s = step[fit].time_s
+            if time_s < best_s or (time_s == best_s and (best_x < 0 or _is_better(boxes, fit, best_x))):
+                best_x, best_s = fit, time_s
+        longest_s = max(longest_s, span_s(step[x].time_s, end_s))
+        x = step[x].next
+    if is_vain:
+        boxes.longest_s[grade, block] = longest_s
+    return best_x, best_s
+
+
+@kernel
+def _is_better(boxes: Boxes, x: int, than: int) -> bool:
+    """Return whether a box is fuller at a step than another, or as full and older."""
+    step = boxes.step
+    if step[x].used != step[than].used:
+        return bool(step[x].used > step[than].used)
+    return bool(boxes.box[step[x].box].born < boxes.box[step[than].box].born)
+
+
+@kernel
+def first_in_boxes(profile: Profile, boxes: Boxes, gpus: int, length_s: float, until_s: float) -> tuple[int, float]:
+    """Return the first step of a box, by a time, from which it has room for a job, -1 for none, and its time.
+
+    Of several at once it is that of the fullest box, then of the oldest.
+    """
+    block, order, state = boxes.block, boxes.order, boxes.state[0]
+    best_x, best_s = NONE, until_s
+    grade = 0
+    while grade + 1 < boxes.grade_gpus.shape[0] and boxes.grade_gpus[grade + 1] <= gpus:
+        grade += 1
+    longest_s = boxes.longest_s[grade]
+    for place in range(state.blocks):
+        at = order[place]
+        if longest_s[at] < length_s:
+            continue
+        if block[at].begin_s > best_s:
+            break
+        best_x, best_s = _look_closely(profile, boxes, grade, at, gpus, length_s, (best_x, best_s))
+    return best_x, best_s
+
+
+@kernel
+def _before_box(profile: Profile, boxes: Boxes, x: int) -> int:
+    """Return the step of the profile from which a node is empty up to the box whose first step this is.
+
+    -1 where it is none or the box has begun.
+    """
+    b, step = boxes.step[x].box, profile.step
+    if boxes.box[b].first != x or boxes.box[b].begin < 0:
+        return NONE
+    at = boxes.box[b].begin
+    while step[at].before >= 0 and step[step[at].before].free >= boxes.gpus_per_node:
+        at = step[at].before
+    return int(at)
+
+
+@kernel
+def place_part(profile: Profile, boxes: Boxes, reservation: np.record) -> float:
+    """Give a job for a part of a node its earliest place, or an earlier one; return its start, infinite for none.
+
+    Notes
+    -----
+    It begins at the earliest time from which a box has room for it, or else an empty node can be had. The box may end
+    before it where its node is empty then. It moves on to begin before the box where a node is empty then.
+
+    With a place already it keeps that unless another is earlier, at which there is room beside all that is planned; or
+    it moves forward in its own box, as far as there is room up to its place.
+    """
+    step, g = boxes.step, boxes.gpus_per_node
+    gpus, length_s, first = reservation.nodes, reservation.length_s, reservation.first
+    own, before, near, limit = NONE, NONE, NONE, np.inf
+    last_block = -1
+    if first >= 0:
+        own, near = step[first].box, first
+        while step[near].before != NONE and g - step[step[near].before].used >= gpus:
+            near = step[near].before
+        limit = step[near].time_s
+        before = _before_box(profile, boxes, near)
+        if before >= 0:
+            limit = profile.step[before].time_s
+        last_block = block_at(profile, limit)
+        if limit == profile.step[profile.state[0].head].time_s and limit == step[first].time_s:
+            return float(limit)
+    new = first_stretch(profile, g, length_s, last_block, limit)
+    until_s = limit if new < 0 else profile.step[new].time_s
+    if first >= 0 and new < 0:
+        until_s = np.nextafter(limit, -np.inf)
+    x, start_s = first_in_boxes(profile, boxes, gpus, length_s, until_s)
+    if x >= 0:
+        own, near, before = step[x].box, x, _before_box(profile, boxes, x)
+        if before >= 0:
+            start_s = profile.step[before].time_s
+    elif new >= 0:
+        own, before, start_s = NONE, new, profile.step[new].time_s
+    elif first < 0:
+        return np.inf
+    elif limit == step[first].time_s:
+        return float(limit)
+    else:
+        start_s = limit
+        if before >= 0 and start_s + length_s <= step[near].time_s:
+            own = NONE
+    last = reservation.last
+    end_s = max(start_s + length_s, np.nextafter(start_s, np.inf))
+    if own == NONE:
+        reservation.first, reservation.last = open_box(profile, boxes, before, start_s, end_s, gpus)
+    else:
+        reservation.first, reservation.last = put_in_box(profile, boxes, own, near, start_s, end_s, gpus, False)
+    if first >= 0:
+        take_out(profile, boxes, first, last, gpus)
+    tidy_stretches(profile)
+    return float(start_s)
+
+
+@kernel
+def has_room(profile: Profile, boxes: Boxes, b: int, gpus: int, end_s: float) -> bool:
+    """Return whether a box that has begun has room for a job from now until then."""
+    step, g = boxes.step, boxes.gpus_per_node
+    x = boxes.box[b].first
+    while step[x].after != NONE:
+        if g - step[x].used < gpus:
+            return False
+        x = step[x].after
+        if step[x].time_s >= end_s:
+            return True
+    return empty_until_s(profile, boxes.box[b].end, g, end_s) >= end_s
+
+
+@kernel
+def is_empty_until(profile: Profile, boxes: Boxes, end_s: float) -> bool:
+    """Return whether a node is empty from now until then."""
+    return empty_until_s(profile, profile.state[0].head, boxes.gpus_per_node, end_s) >= end_s
