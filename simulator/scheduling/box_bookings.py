@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.compiled import kernel
-from simulator.scheduling.boxes import BLOCK_STEPS, NONE, Boxes, box_step_at, drop_step, merge_past_blocks, new_step
+from simulator.scheduling.boxes import NONE, Boxes, box_step_at, drop_step, merge_past_blocks, new_step
 from simulator.scheduling.profile import Profile, let_go, step_at
 from simulator.scheduling.reservations import change_free, last_until
 from simulator.scheduling.stretches import span_s
@@ -65,7 +65,7 @@ def _reach_s(profile: Profile, boxes: Boxes, b: int) -> float:
     """Return until when the node of a box stays empty after it; infinite where that takes long to find out."""
     step, g = profile.step, boxes.gpus_per_node
     at = boxes.box[b].end
-    for _ in range(BLOCK_STEPS):
+    for _ in range(boxes.state[0].block_steps):
         if at < 0:
             break
         if step[at].free < g:

@@ -62,6 +62,7 @@ _STATE = np.dtype(
         ("untouched_block", np.int64),
         ("born", np.int64),
         ("blocks", np.int64),
+        ("block_steps", np.int64),  # steps of a block at most
     ]
 )
 
@@ -101,7 +102,9 @@ class Boxes(NamedTuple):
     ending: Ints
 
 
-def new_boxes(profile: Profile, reservations: int, sizes: Ints, nodes: int, gpus_per_node: int) -> Boxes:
+def new_boxes(
+    profile: Profile, reservations: int, sizes: Ints, nodes: int, gpus_per_node: int, block_steps: int = BLOCK_STEPS
+) -> Boxes:
     """Return boxes, none of which is in use, for so many jobs at once.
 
     Parameters
@@ -114,19 +117,21 @@ def new_boxes(profile: Profile, reservations: int, sizes: Ints, nodes: int, gpus
         GPUs that they want.
     nodes, gpus_per_node : int
         The machine.
+    block_steps : int
+        Steps of a block at most.
     """
     grades = np.unique(sizes)
     if len(grades) > MOST_GRADES:
         grades = grades[np.linspace(0, len(grades) - 1, MOST_GRADES).astype(np.int64)]
     steps = 2 * reservations + 8
-    blocks = 2 * steps // BLOCK_STEPS + 4
+    blocks = 2 * steps // block_steps + 4
     # Not zeroed: what is never used stays without memory.
     boxes = Boxes(
         gpus_per_node, np.recarray(steps, _STEP), np.recarray(reservations + 4, _BOX), np.recarray(blocks, _BLOCK),
         np.recarray(1, _STATE), np.empty(blocks, np.int64), grades, np.empty((len(grades), blocks)),
         np.full(nodes, NONE), np.full(len(profile.step), NONE),
     )  # fmt: skip
-    boxes.state[0].untouched_box = 0
+    boxes.state[0].untouched_box, boxes.state[0].block_steps = 0, block_steps
     clear_boxes(boxes)
     return boxes
 
@@ -264,7 +269,7 @@ def new_step(boxes: Boxes, box: int, time_s: float, used: int, before: int, afte
         step[after].before = x
     place = _place_in_order(boxes, time_s)
     _enter_block(boxes, x, boxes.order[place])
-    if boxes.block[boxes.order[place]].steps > BLOCK_STEPS:
+    if boxes.block[boxes.order[place]].steps > boxes.state[0].block_steps:
         _split_block(boxes, place)
     return int(x)
 
