@@ -1,6 +1,6 @@
 """Times passes of conservative backfilling where jobs share nodes: 1,000 and more waiting jobs on 256 nodes of 8 GPUs.
 
-    python benchmarks/bench_guarantees.py [--nodes 256] [--waiting 1000]
+    python benchmarks/bench_guarantees.py [--nodes 256] [--waiting 1000] [--windows 0 4]
 
 A pass is one call of ``shared_guarantee_pass``, or with windows ``node_guarantee_pass``, as the engine makes it. Half
 of the jobs want a part of a node. A third of the windows is maintenance, the others are reservations, each of an eighth
@@ -97,13 +97,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nodes", type=int, default=256)
     parser.add_argument("--waiting", type=int, default=1000)
+    parser.add_argument("--windows", type=int, nargs="+", default=[0, 4], help="0 for none")
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, NumPy {np.__version__}, Numba {version('numba')}\n")
     print(f"{options.waiting:,} or more waiting jobs, {options.nodes} nodes")
     print(f"{'windows':>7}  {'estimates':<10} {'guarantees':<14} {'passes':>6}  {'median ms':>9} {'most ms':>9}")
-    for n_windows in (0, 2):
+    for n_windows in options.windows:
         timed(crowd(8, 40, n_windows, (0.5, 3.0)), 0)  # compiles
-    for n_windows in (0, 4):
+    for n_windows in options.windows:
         for estimates in ((1.0, 3.0), (0.5, 2.0)):
             found = timed(crowd(options.nodes, 3 * options.waiting // 2, n_windows, estimates), options.waiting)
             for name, pass_s in found.items():

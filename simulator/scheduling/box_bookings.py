@@ -228,17 +228,17 @@ def most_used(boxes: Boxes, first: int, last: int) -> int:
 
 
 @kernel
-def _cut(profile: Profile, boxes: Boxes, b: int, begin: int, z1: int, z2: int) -> None:
+def _cut(profile: Profile, boxes: Boxes, b: int, begin: int, gap: int, gap_end: int) -> None:
     """Give a node back between two steps of a box between which nothing is in use any more.
 
-    ``begin`` is a step of the profile that is not after ``z1``.
+    ``begin`` is a step of the profile that is not after ``gap``.
     """
     box, step, g = boxes.box, boxes.step, boxes.gpus_per_node
-    is_first, is_last = z1 == box[b].first, step[z2].after == NONE
-    p1 = begin if is_first else step_at(profile, last_until(profile, begin, step[z1].time_s), step[z1].time_s)
-    p2 = box[b].end
+    is_first, is_last = gap == box[b].first, step[gap_end].after == NONE
+    freed = begin if is_first else step_at(profile, last_until(profile, begin, step[gap].time_s), step[gap].time_s)
+    freed_end = box[b].end
     if not is_last:
-        p2 = step_at(profile, last_until(profile, p1, step[z2].time_s), step[z2].time_s)
+        freed_end = step_at(profile, last_until(profile, freed, step[gap_end].time_s), step[gap_end].time_s)
     old = NONE
     if is_first and is_last:
         old = box[b].end
@@ -246,47 +246,47 @@ def _cut(profile: Profile, boxes: Boxes, b: int, begin: int, z1: int, z2: int) -
         if box[b].node != NONE:
             boxes.on_node[box[b].node] = NONE
         box[b].first = NONE
-        drop_step(boxes, z2)
-        drop_step(boxes, z1)
+        drop_step(boxes, gap_end)
+        drop_step(boxes, gap)
     elif is_first:
         if box[b].node != NONE:  # nobody is on that node any more, so any will do
             boxes.on_node[box[b].node] = NONE
             box[b].node = NONE
-        box[b].first = z2
-        step[z2].uses += 1
-        drop_step(boxes, z1)
-        profile.step[p2].uses += 1
+        box[b].first = gap_end
+        step[gap_end].uses += 1
+        drop_step(boxes, gap)
+        profile.step[freed_end].uses += 1
     elif is_last:
-        drop_step(boxes, z2)
-        box[b].last = z1
-        old = _move_end(profile, boxes, b, p1)
+        drop_step(boxes, gap_end)
+        box[b].last = gap
+        old = _move_end(profile, boxes, b, freed)
     else:
         new = _new_box(boxes)
-        box[new].first, box[new].last, box[b].last = z2, box[b].last, z1
+        box[new].first, box[new].last, box[b].last = gap_end, box[b].last, gap
         end = box[b].end
-        profile.step[p1].uses += 1
+        profile.step[freed].uses += 1
         _unlink_end(boxes, b)
         _link_end(boxes, new, end)
-        _link_end(boxes, b, p1)
-        step[z1].after, step[z2].before = NONE, NONE
-        step[z2].uses += 1
-        profile.step[p2].uses += 1
-        box[new].begin = p2
-        x = z2
+        _link_end(boxes, b, freed)
+        step[gap].after, step[gap_end].before = NONE, NONE
+        step[gap_end].uses += 1
+        profile.step[freed_end].uses += 1
+        box[new].begin = freed_end
+        x = gap_end
         while x != NONE:
             step[x].box = new
             x = step[x].after
-    free_nodes(profile, boxes, p1, p2, g)
+    free_nodes(profile, boxes, freed, freed_end, g)
     if is_first:
         if box[b].begin >= 0:
             let_go(profile, box[b].begin)
-        box[b].begin = p2
+        box[b].begin = freed_end
         if is_last:
             box[b].next, boxes.state[0].spare_box = boxes.state[0].spare_box, b
     if old != NONE:
         let_go(profile, old)
     if not is_last:
-        _note(profile, boxes, z2, step[z2].after, -1, g)
+        _note(profile, boxes, gap_end, step[gap_end].after, -1, g)
 
 
 @kernel
@@ -321,13 +321,13 @@ def take_out(profile: Profile, boxes: Boxes, first: int, last: int, gpus: int) -
         if step[x].used > 0:
             x = step[x].after
             continue
-        z1 = x
+        gap = x
         while x != last and step[x].used == 0:
             x = step[x].after
         is_last = step[x].after == NONE
-        _cut(profile, boxes, step[z1].box, begin, z1, x)
-        if piece != z1:
-            _note(profile, boxes, piece, z1, low, high)
+        _cut(profile, boxes, step[gap].box, begin, gap, x)
+        if piece != gap:
+            _note(profile, boxes, piece, gap, low, high)
         if is_last:
             return
         piece = x

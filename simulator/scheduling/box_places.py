@@ -8,7 +8,7 @@ from simulator.compiled import kernel
 from simulator.scheduling.box_bookings import open_box, put_in_box, take_out
 from simulator.scheduling.boxes import NONE, Boxes
 from simulator.scheduling.profile import Profile
-from simulator.scheduling.stretches import block_at, first_stretch, span_s, tidy_stretches
+from simulator.scheduling.stretches import first_stretch, span_s, tidy_stretches
 
 
 @kernel
@@ -131,7 +131,6 @@ def place_part(profile: Profile, boxes: Boxes, reservation: np.record) -> float:
     step, g = boxes.step, boxes.gpus_per_node
     gpus, length_s, first = reservation.nodes, reservation.length_s, reservation.first
     own, before, near, limit = NONE, NONE, NONE, np.inf
-    last_block = -1
     if first >= 0:
         own, near = step[first].box, first
         while step[near].before != NONE and g - step[step[near].before].used >= gpus:
@@ -140,10 +139,9 @@ def place_part(profile: Profile, boxes: Boxes, reservation: np.record) -> float:
         before = _before_box(profile, boxes, near)
         if before >= 0:
             limit = profile.step[before].time_s
-        last_block = block_at(profile, limit)
         if limit == profile.step[profile.state[0].head].time_s and limit == step[first].time_s:
             return float(limit)
-    new = first_stretch(profile, g, length_s, last_block, limit)
+    new = first_stretch(profile, g, length_s, limit)
     until_s = limit if new < 0 else profile.step[new].time_s
     if first >= 0 and new < 0:
         until_s = np.nextafter(limit, -np.inf)

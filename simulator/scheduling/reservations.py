@@ -146,7 +146,7 @@ def give_up(profile: Profile, reservation: np.record) -> None:
 @kernel
 def place(profile: Profile, reservation: np.record) -> float:
     """Reserve at the earliest place; return its start, infinite if too few are free even when all have ended."""
-    first = first_stretch(profile, reservation.nodes, reservation.length_s, -1, np.inf)
+    first = first_stretch(profile, reservation.nodes, reservation.length_s, np.inf)
     if first < 0:
         return np.inf
     start_s = profile.step[first].time_s

@@ -158,7 +158,7 @@ def _look_closely(profile: Profile, grade: int, block: int, nodes: int, length_s
 
 
 @kernel
-def first_stretch(profile: Profile, nodes: int, length_s: float, last_block: int, before_s: float) -> int:
+def first_stretch(profile: Profile, nodes: int, length_s: float, before_s: float) -> int:
     """Return the step at which the first stretch begins that is wide and long enough, -1 for none.
 
     Parameters
@@ -169,14 +169,14 @@ def first_stretch(profile: Profile, nodes: int, length_s: float, last_block: int
         Nodes wanted, at least the least of the grades.
     length_s : float
         Seconds wanted, positive.
-    last_block, before_s : int, float
-        Only a stretch that begins before this time counts, which lies in this block; -1 and infinity for all.
+    before_s : float
+        Only a stretch that begins before this time counts, infinite for all.
     """
     step, state = profile.step, profile.state[0]
     grade = 0
     while grade + 1 < profile.grade_nodes.shape[0] and profile.grade_nodes[grade + 1] <= nodes:
         grade += 1
-    last = last_block if last_block >= 0 else state.blocks - 1
+    last = block_at(profile, before_s) if before_s < np.inf else state.blocks - 1
     for block in range(step[state.head].block, last + 1):
         if profile.longest_s[grade, block] >= length_s:
             found = _look_closely(profile, grade, block, nodes, length_s, before_s)

@@ -474,7 +474,7 @@ def test_profile_equals_a_list_of_reservations(seed: int, are_whole: bool, varie
             lift(profile, 1)
             total += 1
         nodes, length = int(rng.integers(1, total + 2)), float(rng.integers(1, 40))
-        found = first_stretch(profile, nodes, length, -1, np.inf)
+        found = first_stretch(profile, nodes, length, np.inf)
         start = slow_earliest(list(taken.values()), total, now, nodes, length)
         assert (profile.step[found].time_s if found >= 0 else math.inf) == start
     assert_is_sound(profile)
@@ -497,7 +497,7 @@ def test_a_reservation_from_the_present_uses_no_step_but_its_end() -> None:
 
 def found_s(profile: Profile, length_s: float) -> float:
     """Return from when a node is free for so long."""
-    return float(profile.step[first_stretch(profile, 1, length_s, -1, np.inf)].time_s)
+    return float(profile.step[first_stretch(profile, 1, length_s, np.inf)].time_s)
 
 
 def test_a_length_that_fits_only_as_a_rounded_sum_is_found() -> None:
