@@ -2,10 +2,10 @@
 
     python benchmarks/bench_guarantees.py [--nodes 256] [--waiting 1000] [--windows 0 4]
 
-A pass is one call of ``shared_guarantee_pass``, or with windows ``node_guarantee_pass``, as the engine makes it. Half
-of the jobs want a part of a node. A third of the windows is maintenance, the others are reservations, each of an eighth
-of the nodes, drawn at random. Estimates are one to three times the run time, so that every end moves guarantees
-forward; or half to twice, so that jobs outlive them and all guarantees are made anew. Times are those of the processor.
+A pass is one call of ``node_guarantee_pass`` as the engine makes it. Half of the jobs want a part of a node. A third of
+the windows is maintenance, the others are reservations, each of an eighth of the nodes, drawn at random. Estimates are
+one to three times the run time, so that every end moves guarantees forward; or half to twice, so that jobs outlive them
+and all guarantees are made anew. Times are those of the processor.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from simulator.engine import JobProfile, World
 from simulator.engine.world import Window
 from simulator.policies.placement.best_fit import BestFit
 from simulator.policies.recovery.ladder import RequeueJob
-from simulator.policies.scheduling import node_guarantees, shared_guarantees
+from simulator.policies.scheduling import node_guarantees
 from simulator.policies.scheduling.conservative import Conservative
 from simulator.workload.job import job_table
 from simulator.workload.restart import RestartPhases
@@ -72,24 +72,22 @@ def crowd(nodes: int, n_jobs: int, n_windows: int, estimates: tuple[float, float
 def timed(world: World, waiting: int) -> dict[str, list[float]]:
     """Run it and return how long passes over long queues took, by what they did."""
     found: dict[str, list[float]] = {"kept": [], "moved forward": [], "made anew": []}
-    by_node, shared = node_guarantees.node_guarantee_pass, shared_guarantees.shared_guarantee_pass
+    plain = node_guarantees.node_guarantee_pass
 
-    def measured(plain: Any, queued: int, compresses: bool, arguments: tuple[Any, ...]) -> Any:
+    def measured(*arguments: Any) -> bool:
+        queued, compresses = len(arguments[5]), arguments[-1]
         begin = time.process_time()
-        result = plain(*arguments)
+        is_anew = plain(*arguments)
         if queued >= waiting:
-            is_anew = result if plain is shared else result[3]
             said = "made anew" if is_anew else "moved forward" if compresses else "kept"
             found[said].append(time.process_time() - begin)
-        return result
+        return is_anew
 
-    # The queue is the third argument of the one, and the eighth of the other; whether to compress is the last of both.
-    node_guarantees.node_guarantee_pass = lambda *a: measured(by_node, len(a[2].nodes), a[-1], a)
-    shared_guarantees.shared_guarantee_pass = lambda *a: measured(shared, len(a[7]), a[-1], a)
+    node_guarantees.node_guarantee_pass = measured
     try:
         engine.run(world)
     finally:
-        node_guarantees.node_guarantee_pass, shared_guarantees.shared_guarantee_pass = by_node, shared
+        node_guarantees.node_guarantee_pass = plain
     return found
 
 

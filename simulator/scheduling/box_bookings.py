@@ -6,8 +6,9 @@ import numpy as np
 
 from simulator.compiled import kernel
 from simulator.scheduling.boxes import NONE, Boxes, box_step_at, drop_step, merge_past_blocks, new_step
-from simulator.scheduling.profile import Profile, let_go, step_at
-from simulator.scheduling.reservations import change_free, last_until
+from simulator.scheduling.kinds import alike, change_kind, empty_of, kinds_in
+from simulator.scheduling.profile import Ints, Profile, let_go, step_at
+from simulator.scheduling.reservations import last_until
 from simulator.scheduling.stretches import span_s
 
 # --- boxes and the profile --------------------------------------------------------------------------------------------
@@ -63,12 +64,12 @@ def _move_end(profile: Profile, boxes: Boxes, b: int, at: int) -> int:
 @kernel
 def _reach_s(profile: Profile, boxes: Boxes, b: int) -> float:
     """Return until when the node of a box stays empty after it; infinite where that takes long to find out."""
-    step, g = profile.step, boxes.gpus_per_node
+    step, g, kind = profile.step, boxes.gpus_per_node, boxes.box[b].kind
     at = boxes.box[b].end
     for _ in range(boxes.state[0].block_steps):
         if at < 0:
             break
-        if step[at].free < g:
+        if empty_of(profile, at, kind) < g:
             return float(step[at].time_s)
         at = step[at].after
     return np.inf
@@ -118,44 +119,87 @@ def _note(profile: Profile, boxes: Boxes, first: int, last: int, low: int, high:
 
 
 @kernel
-def free_nodes(profile: Profile, boxes: Boxes, first: int, last: int, gpus: int) -> None:
-    """Give whole nodes back between two steps of the profile, and note which boxes reach further now."""
+def _note_ending(profile: Profile, boxes: Boxes, at: int, kind: int, is_one: bool) -> None:
+    """Note how far the boxes of a kind reach that end at a step, with ``is_one`` all that are one with it then."""
+    b = boxes.ending[at]
+    while b != NONE:
+        other = boxes.box[b].kind
+        if other == kind or (is_one and alike(profile, at, other) == alike(profile, at, kind)):
+            end = boxes.box[b].last
+            tail = boxes.step[end].before
+            _note(profile, boxes, tail, end, 0, boxes.gpus_per_node - boxes.step[tail].used)
+        b = boxes.box[b].next
+
+
+@kernel
+def _note_reaching(profile: Profile, boxes: Boxes, at: int, kind: int, is_first: bool) -> None:
+    """Note how far the boxes reach that end before a step of the profile and whose nodes are empty up to there.
+
+    They are those of all kinds that are one with a kind at the step, unless ``is_first`` only of those that are not one
+    with it before.
+    """
+    step, kinds, before = profile.step, kinds_in(profile), profile.step[at].before
+    for other in range(max(1, kinds)):
+        if kinds > 0 and alike(profile, at, other) != alike(profile, at, kind):
+            continue
+        if not is_first and alike(profile, before, other) == alike(profile, before, kind):
+            continue
+        back = before
+        while back >= 0 and empty_of(profile, back, other) >= boxes.gpus_per_node:
+            if boxes.ending[back] != NONE:
+                _note_ending(profile, boxes, back, other, False)
+            back = step[back].before
+
+
+@kernel
+def free_nodes(profile: Profile, boxes: Boxes, first: int, last: int, kind: int, gpus: int) -> None:
+    """Give whole nodes of a kind back between two steps of the profile, and note which boxes reach further now."""
     if first == last:
         return
-    step, g = profile.step, boxes.gpus_per_node
+    step, g, kinds = profile.step, boxes.gpus_per_node, kinds_in(profile)
     grows, at = False, first
     while at != last:
-        grows |= step[at].free < g
+        grows |= empty_of(profile, at, kind) < g
         at = step[at].after
-    change_free(profile, first, last, gpus)
+    change_kind(profile, first, last, kind, gpus)
     if not grows:
         return
     at = first
-    while step[at].before >= 0 and step[at].free >= g:
-        at = step[at].before
     while at != last:
-        b = boxes.ending[at] if step[at].free >= g else NONE
-        while b != NONE:
-            end = boxes.box[b].last
-            tail = boxes.step[end].before
-            _note(profile, boxes, tail, end, 0, g - boxes.step[tail].used)
-            b = boxes.box[b].next
+        if empty_of(profile, at, kind) >= g:
+            if at == first or kinds > 0:
+                _note_reaching(profile, boxes, at, kind, at == first)
+            if boxes.ending[at] != NONE:
+                _note_ending(profile, boxes, at, kind, kinds > 0)
         at = step[at].after
+
+
+@kernel
+def free_taken(profile: Profile, boxes: Boxes, first: int, last: int, gpus: int, taken: Ints) -> None:
+    """Give the whole nodes of a job back between two steps of the profile."""
+    if taken.shape[0] == 0:
+        free_nodes(profile, boxes, first, last, 0, gpus)
+        return
+    for kind in range(taken.shape[0]):
+        if taken[kind] > 0:
+            free_nodes(profile, boxes, first, last, kind, taken[kind])
 
 
 # --- jobs in boxes ----------------------------------------------------------------------------------------------------
 
 
 @kernel
-def open_box(profile: Profile, boxes: Boxes, begin: int, start_s: float, end_s: float, gpus: int) -> tuple[int, int]:
+def open_box(
+    profile: Profile, boxes: Boxes, begin: int, kind: int, start_s: float, end_s: float, gpus: int
+) -> tuple[int, int]:
     """Put a job in a new box, which begins at a step of the profile, -1 for the present; return its two steps."""
     b, step = _new_box(boxes), boxes.step
     first = new_step(boxes, b, start_s, gpus, NONE, NONE)
     last = new_step(boxes, b, end_s, 0, first, NONE)
-    boxes.box[b].first, boxes.box[b].last, boxes.box[b].begin = first, last, begin
+    boxes.box[b].first, boxes.box[b].last, boxes.box[b].begin, boxes.box[b].kind = first, last, begin, kind
     at = begin if begin >= 0 else profile.state[0].head
     end = step_at(profile, last_until(profile, at, end_s), end_s)
-    change_free(profile, at, end, -boxes.gpus_per_node)
+    change_kind(profile, at, end, kind, -boxes.gpus_per_node)
     if begin >= 0:
         profile.step[begin].uses += 1
     profile.step[end].uses += 1
@@ -183,7 +227,7 @@ def put_in_box(
         begin, to = box[b].begin, box[b].begin
         while profile.step[to].time_s > start_s:
             to = profile.step[to].before
-        change_free(profile, to, begin, -g)
+        change_kind(profile, to, begin, box[b].kind, -g)
         profile.step[to].uses += 1
         let_go(profile, begin)
         box[b].begin = to
@@ -199,7 +243,7 @@ def put_in_box(
         grows = True
         begin = box[b].end
         end = step_at(profile, last_until(profile, begin, end_s), end_s)
-        change_free(profile, begin, end, -g)
+        change_kind(profile, begin, end, box[b].kind, -g)
         let_go(profile, _move_end(profile, boxes, b, end))
         last = new_step(boxes, b, end_s, 0, last, NONE)
         box[b].last = last
@@ -262,7 +306,7 @@ def _cut(profile: Profile, boxes: Boxes, b: int, begin: int, gap: int, gap_end: 
         old = _move_end(profile, boxes, b, freed)
     else:
         new = _new_box(boxes)
-        box[new].first, box[new].last, box[b].last = gap_end, box[b].last, gap
+        box[new].first, box[new].last, box[b].last, box[new].kind = gap_end, box[b].last, gap, box[b].kind
         end = box[b].end
         profile.step[freed].uses += 1
         _unlink_end(boxes, b)
@@ -276,7 +320,10 @@ def _cut(profile: Profile, boxes: Boxes, b: int, begin: int, gap: int, gap_end: 
         while x != NONE:
             step[x].box = new
             x = step[x].after
-    free_nodes(profile, boxes, freed, freed_end, g)
+    free_nodes(profile, boxes, freed, freed_end, box[b].kind, g)
+    if not is_first:  # it ends earlier now, and reaches as far as a node stays empty from there
+        tail = step[gap].before
+        _note(profile, boxes, tail, gap, 0, g - step[tail].used)
     if is_first:
         if box[b].begin >= 0:
             let_go(profile, box[b].begin)

@@ -1,14 +1,15 @@
 """Where jobs for parts of nodes are planned: boxes, each one node for as long as anybody is in it.
 
 A box is in use without a break from its first step to its last. While it is, it holds one node of the availability
-profile. It is tied to a node only when a job runs in it: before that any node will do which is empty when the box
-begins, and where a break comes about the rest is another box. Like a profile (`simulator.scheduling.profile`) a box is
-a linked list of steps that stay where they are for as long as a job begins or ends at them.
+profile, of some kind. It is tied to a node only when a job runs in it: before that any node of the kind will do which
+is empty when the box begins, and where a break comes about the rest is another box. Like a profile
+(`simulator.scheduling.profile`) a box is a linked list of steps that stay where they are for as long as a job begins or
+ends at them.
 
 A stretch of a grade is a maximal run of steps of one box that leave the grade's number of GPUs free, and where it
 reaches the last of them, the time for which a node stays empty after it. Steps of all boxes lie in blocks by their
-time; for every grade and block the index keeps a time that no stretch which begins there exceeds. As in
-`simulator.scheduling.stretches` a bound may be too high, never too low.
+time; for every grade and block the index keeps a time that no stretch which begins there exceeds, whoever the node is
+kept for meanwhile. As in `simulator.scheduling.stretches` a bound may be too high, never too low.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ _BOX = np.dtype(
         ("end", np.int64),  # the step of the profile at which it ends
         ("born", np.int64),  # how many boxes there were before it
         ("node", np.int64),  # the node on which it has begun, else -1
+        ("kind", np.int64),  # of its node
         ("next", np.int64),  # another box that ends at the same step
         ("previous", np.int64),
     ]
@@ -88,6 +90,8 @@ class Boxes(NamedTuple):
         Box that has begun on each node, -1 for none.
     ending : int array
         A box that ends at each step of the profile, -1 for none.
+    window : record array
+        When which kinds of nodes are kept for whom, by begin; see `simulator.scheduling.kinds`.
     """
 
     gpus_per_node: int
@@ -100,17 +104,21 @@ class Boxes(NamedTuple):
     longest_s: NDArray[np.float64]
     on_node: Ints
     ending: Ints
+    window: NDArray[np.record]
 
 
 def new_boxes(
-    profile: Profile, reservations: int, sizes: Ints, nodes: int, gpus_per_node: int, block_steps: int = BLOCK_STEPS
-) -> Boxes:
+    profile: Profile, window: NDArray[np.record], reservations: int, sizes: Ints, nodes: int, gpus_per_node: int,
+    block_steps: int = BLOCK_STEPS,
+) -> Boxes:  # fmt: skip
     """Return boxes, none of which is in use, for so many jobs at once.
 
     Parameters
     ----------
     profile : Profile
         That of the machine in GPUs, still to be cleared; boxes take their nodes from it.
+    window : record array
+        When which kinds of nodes are kept for whom.
     reservations : int
         Jobs for parts of nodes, at most.
     sizes : int array
@@ -129,7 +137,7 @@ def new_boxes(
     boxes = Boxes(
         gpus_per_node, np.recarray(steps, _STEP), np.recarray(reservations + 4, _BOX), np.recarray(blocks, _BLOCK),
         np.recarray(1, _STATE), np.empty(blocks, np.int64), grades, np.empty((len(grades), blocks)),
-        np.full(nodes, NONE), np.full(len(profile.step), NONE),
+        np.full(nodes, NONE), np.full(len(profile.step), NONE), window,
     )  # fmt: skip
     boxes.state[0].untouched_box, boxes.state[0].block_steps = 0, block_steps
     clear_boxes(boxes)

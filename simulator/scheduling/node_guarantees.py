@@ -1,8 +1,8 @@
 """One pass of conservative backfilling over nodes: guarantees kept, moved forward, or made anew, and who starts where.
 
-It is to `guarantees` what `node_pass` is to `backfill`: the same rules where jobs share nodes and nodes are kept for
-somebody. What is planned is not tied to nodes (see `node_plan`), and what starts may take any nodes with which the plan
-still holds.
+It is to `guarantees` what `node_pass` is to `backfill`: the same rules where jobs share nodes or nodes are kept for
+somebody. Jobs for parts of nodes lie in `boxes`, and nodes are counted by `kinds`. What is planned is not tied to
+nodes, and what starts may take any nodes with which the plan still holds.
 """
 
 from __future__ import annotations
@@ -13,357 +13,269 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.compiled import kernel
-from simulator.scheduling.node_plan import (
-    NONE,
-    NodeColumns,
-    NodePlan,
-    Runs,
-    book_part,
-    change_empty,
-    earliest_box,
-    earliest_new_s,
-    earliest_whole_s,
-    find_runs,
-    least_room,
-    moments_of,
-    new_plan,
-    next_window_s,
+from simulator.scheduling.box_bookings import (
+    advance_boxes,
+    begin_box,
+    begin_job,
+    free_nodes,
+    free_taken,
+    most_used,
     open_box,
     put_in_box,
-    ready_from_s,
-    settle_boxes,
+    take_out,
 )
+from simulator.scheduling.box_places import has_room, is_empty_until, place_part
+from simulator.scheduling.boxes import NONE
+from simulator.scheduling.kinds import (
+    change_taken,
+    fewest_empty,
+    first_place,
+    kinds_in,
+    room,
+    room_until,
+    share_out,
+)
+from simulator.scheduling.node_plan import NodePlan, clear_plan, reserve_whole, set_level
+from simulator.scheduling.profile import Ints, step_at
+from simulator.scheduling.reservations import (
+    advance,
+    change_free,
+    end_earlier,
+    forget,
+    last_until,
+    place,
+    settle_earlier,
+    start_job,
+)
+from simulator.scheduling.stretches import earliest_stretch, tidy_stretches
 
-Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+SHARED = -2
+"""Holder of a node on which jobs share."""
 
-class QueueColumns(NamedTuple):
-    """The waiting jobs in queue order, arrays of shape (queued,).
+
+class RunningColumns(NamedTuple):
+    """What runs on nodes of which it is known when they are free again.
 
     Parameters
     ----------
-    nodes, gpus : int arrays
-        Whole nodes wanted or, by a job that shares one, GPUs.
-    shares : bool array
-        Whether it shares a node.
-    requested_s : float array
-        Estimates, positive and finite.
-    account : int array
-        Accounts.
+    job, gpus : int arrays, shape (running,)
+        Jobs, and the GPUs that they hold there.
+    taken : int array, shape (running, kinds)
+        GPUs of every kind of node held by a job for whole nodes.
+    end_s : float array, shape (running,)
+        Expected ends. A job at or past its end counts as ending just after now.
+    node : int array, shape (running,)
+        The node of a job that shares it, -1 for others.
     """
 
-    nodes: Ints
+    job: Ints
     gpus: Ints
-    shares: Bools
-    requested_s: Floats
-    account: Ints
-
-
-class Promises(NamedTuple):
-    """What the waiting jobs were promised so far; modified in place.
-
-    Parameters
-    ----------
-    start_s : float array, shape (queued,)
-        Guaranteed starts, NaN for a job without one, infinite for one that does not fit even when all that runs has
-        ended.
-    taken : int array, shape (queued, kinds)
-        Nodes planned of every kind, for a job that shares one 1 of the kind of its box.
-    box : int array, shape (queued,)
-        Box of a job that shares a node: that node where jobs share it already, else the number of nodes or more; -1
-        for others.
-    """
-
-    start_s: Floats
     taken: Ints
-    box: Ints
+    end_s: Floats
+    node: Ints
 
 
-class Scratch(NamedTuple):
-    """Room for intermediate results of a pass.
+class PlannedJobs(NamedTuple):
+    """The jobs of a run, by index.
 
     Parameters
     ----------
-    least, order : int arrays, shape (kinds,)
-        Nodes of every kind, and kinds in the order in which they are taken.
-    key_s : float array, shape (kinds,)
-        When the next window of a kind begins.
-    runs : Runs
-        As ``find_runs`` fills them.
+    gpus : int array
+        GPUs that each wants, those of whole nodes or a part of one.
+    requested_s : float array
+        Estimates.
+    shares : bool array
+        Whether it takes a part of a node.
+    claimant : int array
+        Who it is for, see `kinds`.
+    start_s : float array
+        Guaranteed starts, NaN for a job without one; modified in place. Infinite for a job that does not fit even when
+        everything that runs has ended.
     """
 
-    least: Ints
-    order: Ints
-    key_s: Floats
-    runs: Runs
+    gpus: Ints
+    requested_s: Floats
+    shares: Bools
+    claimant: Ints
+    start_s: Floats
 
 
 @kernel
-def _put_down(plan: NodePlan, queue: QueueColumns, promises: Promises) -> bool:
-    """Fill a new plan with what was promised; return whether all of it holds."""
-    start_s = promises.start_s
-    for i in range(len(start_s)):
-        if np.isnan(start_s[i]):
-            continue
-        if start_s[i] < plan.times_s[0]:
-            return False
-        end_s = start_s[i] + queue.requested_s[i]
-        box = promises.box[i]
-        for kind in range(promises.taken.shape[1]):
-            count = promises.taken[i, kind]
-            if count == 0:
-                continue
-            if box == NONE:
-                change_empty(plan, kind, start_s[i], end_s, -count)
-            else:
-                if plan.first[box] == NONE:
-                    open_box(plan, box, kind)
-                put_in_box(plan, box, start_s[i], end_s, queue.gpus[i])
-    return True
+def _give_up(plan: NodePlan, job: int, shares: bool) -> None:
+    """End a reservation before its time, or at it."""
+    profile, reservation = plan.profile, plan.reservations[job]
+    if shares:
+        take_out(profile, plan.boxes, reservation.first, reservation.last, reservation.nodes)
+        reservation.first = reservation.last = -1
+    else:
+        start = reservation.first if reservation.first >= 0 else profile.state[0].head
+        free_taken(profile, plan.boxes, start, reservation.last, reservation.nodes, plan.taken[job])
+        forget(profile, reservation)
 
 
 @kernel
-def _in_order(plan: NodePlan, time_s: float, scratch: Scratch) -> None:
-    """Put the kinds in the order in which jobs take them: those whose next window begins first come first."""
-    order, key_s = scratch.order, scratch.key_s
-    n_kinds = len(order)
-    for kind in range(n_kinds):
-        key_s[kind] = next_window_s(plan, time_s, kind) if n_kinds > 1 else 0.0
-        place = kind
-        while place > 0 and key_s[order[place - 1]] > key_s[kind]:
-            order[place] = order[place - 1]
-            place -= 1
-        order[place] = kind
-
-
-@kernel
-def _place_whole(plan: NodePlan, i: int, queue: QueueColumns, promises: Promises, scratch: Scratch) -> None:
-    """Give a job for whole nodes its earliest place."""
-    nodes, length_s = queue.nodes[i], queue.requested_s[i]
-    start_s = earliest_whole_s(plan, nodes, length_s, queue.account[i], scratch.least)
-    promises.start_s[i] = start_s
-    promises.taken[i] = 0
-    if start_s == np.inf:
-        return
-    _in_order(plan, start_s, scratch)
-    for kind in scratch.order:
-        count = min(nodes, scratch.least[kind])
-        if count > 0:
-            promises.taken[i, kind] = count
-            change_empty(plan, kind, start_s, start_s + length_s, -count)
-            nodes -= count
-
-
-@kernel
-def _free_box(plan: NodePlan, n_nodes: int) -> int:
-    """Return the first box that is no shared node and in which nothing lies."""
-    first, used, after = plan.first, plan.used, plan.after
-    for box in range(n_nodes, len(first)):
-        step = first[box]
-        while step != NONE and used[step] == 0:
-            step = after[step]
-        if step == NONE:
-            return box
-    return NONE
-
-
-@kernel
-def _place_part(
-    plan: NodePlan, i: int, g: int, n_nodes: int, queue: QueueColumns, promises: Promises, scratch: Scratch
+def _give_up_what_changed(
+    plan: NodePlan, jobs: PlannedJobs, holders: Ints, running: RunningColumns, end_s: Floats, queue_job: Ints
 ) -> None:
-    """Give a job for a part of a node its earliest place, in the fullest box that has room then, else in a new one."""
-    gpus, length_s = queue.gpus[i], queue.requested_s[i]
-    last_s = promises.start_s[i]  # taken out of there, it finds a place by then
-    if np.isnan(last_s):
-        last_s = np.inf
-    promises.taken[i] = 0
-    promises.box[i] = NONE
-    n_entries = find_runs(plan, queue.account[i], last_s + length_s, scratch.runs)
-    new_s = np.inf
-    for kind in range(len(scratch.order)):
-        new_s = min(new_s, earliest_new_s(plan, length_s, n_entries, kind, scratch.runs))
-    best_s, best_used = last_s, -1
-    if new_s <= last_s:
-        best_s, best_used = new_s, 0
-    best, best_s = earliest_box(
-        plan, (0, len(plan.first)), gpus, length_s, g, (best_s, best_used), n_entries, scratch.runs,
-    )  # fmt: skip
-    promises.start_s[i] = best_s
-    if best_s == np.inf:
-        return
-    if best == NONE:
-        best = _free_box(plan, n_nodes)
-        _in_order(plan, best_s, scratch)
-        for kind in scratch.order:
-            if earliest_new_s(plan, length_s, n_entries, kind, scratch.runs) == best_s:
-                if plan.first[best] == NONE:
-                    open_box(plan, best, kind)
-                plan.kind[best] = kind
-                break
-    promises.box[i] = best
-    promises.taken[i, plan.kind[best]] = 1
-    book_part(plan, best, best_s, best_s + length_s, gpus)
+    """Keep the reservations of jobs about which all is as it was, and give up those of the other holders."""
+    profile, boxes, reservations = plan.profile, plan.boxes, plan.reservations
+    step, head = profile.step, profile.state[0].head
+    for job in holders:
+        reservations[job].stays = False
+    for row in range(running.job.shape[0]):
+        kept, node = reservations[running.job[row]], running.node[row]
+        if kept.last < 0 or kept.nodes != running.gpus[row]:
+            continue
+        if node < 0:
+            if kept.first == head:
+                start_job(profile, kept)  # it was started in the last pass
+            kept.stays = kept.first < 0 and step[kept.last].time_s == end_s[row]
+            for kind in range(running.taken.shape[1]):
+                kept.stays &= running.taken[row, kind] == plan.taken[running.job[row], kind]
+            continue
+        box = boxes.box[boxes.step[kept.last].box]
+        opens = kept.first >= 0 and box.node == NONE and box.begin == head and box.kind == plan.kind[node]
+        kept.stays = (box.node == node or opens) and boxes.step[kept.last].time_s == end_s[row]
+    for job in queue_job:
+        kept = reservations[job]
+        kept.stays = kept.last >= 0 and not np.isnan(jobs.start_s[job])
+    for job in holders:
+        if reservations[job].last >= 0 and not reservations[job].stays:
+            _give_up(plan, job, jobs.shares[job])
+    for row in range(running.job.shape[0]):
+        kept, node = reservations[running.job[row]], running.node[row]
+        if kept.last < 0 or kept.first < 0:
+            continue
+        b = boxes.step[kept.last].box  # it was started in the last pass, in its own box or a new one of that
+        is_fit = boxes.box[b].kind == plan.kind[node] and boxes.box[b].begin == head
+        if boxes.box[b].node == NONE and boxes.on_node[node] == NONE and is_fit:
+            begin_box(profile, boxes, b, node)
+        if boxes.box[b].node == node:
+            begin_job(boxes, kept.first)
+            kept.first = -1
+        else:
+            _give_up(plan, running.job[row], True)
 
 
 @kernel
-def _take_up(plan: NodePlan, i: int, queue: QueueColumns, promises: Promises) -> None:
-    """Take the place of a job out of the plan."""
-    start_s = promises.start_s[i]
-    end_s = start_s + queue.requested_s[i]
-    if promises.box[i] != NONE:
-        book_part(plan, promises.box[i], start_s, end_s, -queue.gpus[i])
-        return
-    for kind in range(promises.taken.shape[1]):
-        if promises.taken[i, kind] > 0:
-            change_empty(plan, kind, start_s, end_s, promises.taken[i, kind])
+def _reserve_running(plan: NodePlan, running: RunningColumns, end_s: Floats) -> tuple[bool, bool]:
+    """Reserve for the running jobs that have no reservation; return whether there were any, and whether they fit."""
+    profile, boxes = plan.profile, plan.boxes
+    has_new, fits, head = False, True, profile.state[0].head
+    now_s = profile.step[head].time_s
+    for row in range(running.job.shape[0]):
+        new, node = plan.reservations[running.job[row]], running.node[row]
+        if new.last >= 0:
+            continue
+        new.nodes, has_new = running.gpus[row], True
+        if node < 0:
+            plan.taken[running.job[row]] = running.taken[row]
+            reserve_whole(plan, running.job[row], head, True, end_s[row])
+            continue
+        b = boxes.on_node[node]
+        if b == NONE:
+            first, new.last = open_box(profile, boxes, -1, plan.kind[node], now_s, end_s[row], new.nodes)
+            b = boxes.step[first].box
+            boxes.box[b].node, boxes.on_node[node] = node, b
+        else:
+            near = boxes.box[b].first
+            first, new.last = put_in_box(profile, boxes, b, near, now_s, end_s[row], new.nodes, True)
+            fits &= most_used(boxes, first, new.last) <= boxes.gpus_per_node
+        new.first = -1
+    return has_new, fits
 
 
 @kernel
-def _allow_whole(
-    plan: NodePlan, i: int, nodes: NodeColumns, queue: QueueColumns, scratch: Scratch, allowed: Bools
-) -> tuple[bool, bool]:
-    """Mark the empty nodes that a job, taken out of the plan, may start on now, whichever of them it takes.
+def _place_whole(plan: NodePlan, job: int, jobs: PlannedJobs, least: Ints) -> float:
+    """Give a job for whole nodes its earliest place; return its start, infinite for none."""
+    profile, reservation, claimant = plan.profile, plan.reservations[job], jobs.claimant[job]
+    nodes, length_s = reservation.nodes, reservation.length_s
+    first = first_place(profile, claimant, nodes, length_s, np.inf, least)
+    if first < 0:
+        return np.inf
+    start_s = profile.step[first].time_s
+    share_out(profile, plan.boxes.window, claimant, first, start_s + length_s, nodes, plan.taken[job])
+    reserve_whole(plan, job, first, False, start_s + length_s)
+    tidy_stretches(profile)
+    return float(start_s)
 
-    Returns whether they are all of one kind, so that it is known what it takes, and whether nodes of some kind had to
-    be left out because they are promised to others.
+
+@kernel
+def _begin_earlier(plan: NodePlan, job: int, to: int) -> float:
+    """Let a job for whole nodes begin at an earlier step, on nodes of the same kinds; return its start."""
+    profile, reservation, taken = plan.profile, plan.reservations[job], plan.taken[job]
+    end, until, freed = end_earlier(profile, reservation, to)
+    change_taken(profile, to, until, -reservation.nodes, taken)
+    free_taken(profile, plan.boxes, freed, reservation.last, reservation.nodes, taken)
+    start_s = float(profile.step[to].time_s)
+    settle_earlier(profile, reservation, to, end)
+    return start_s
+
+
+@kernel
+def _move_by_kinds(plan: NodePlan, job: int, jobs: PlannedJobs, least: Ints) -> float:
+    """Move a job for whole nodes forward to where there is room beside all that is planned, or on nodes of its kinds.
+
+    Returns its start.
     """
-    n_kinds, wanted = len(scratch.least), queue.nodes[i]
-    least_room(plan, plan.times_s[0] + queue.requested_s[i], queue.account[i], scratch.least)
-    is_cut, of_kind = False, np.zeros(n_kinds, np.int64)
-    for node in range(len(allowed)):
-        allowed[node] = False
-        kind = nodes.kind[node]
-        if nodes.holder[node] >= 0 or nodes.free_gpus[node] < nodes.gpus_per_node or scratch.least[kind] == 0:
-            continue
-        # MUST HOLD: of no kind can it take more nodes than are empty for all its time.
-        if of_kind[kind] < scratch.least[kind] or scratch.least[kind] >= wanted:
-            allowed[node] = True
-            of_kind[kind] += 1
-        else:
-            is_cut = True
-    return int(np.count_nonzero(of_kind)) == 1, is_cut
+    profile, reservation, claimant = plan.profile, plan.reservations[job], jobs.claimant[job]
+    step, head, taken = profile.step, profile.state[0].head, plan.taken[job]
+    nodes, length_s, to = reservation.nodes, reservation.length_s, reservation.first
+    while to != head:
+        fits = True
+        for kind in range(taken.shape[0]):
+            fits &= taken[kind] == 0 or room(profile, step[to].before, kind, claimant) >= taken[kind]
+        if not fits:
+            break
+        to = step[to].before
+    found = -1
+    if to != head:
+        found = first_place(profile, claimant, nodes, length_s, step[to].time_s, least)
+    if found < 0:
+        return float(step[to].time_s) if to == reservation.first else _begin_earlier(plan, job, to)
+    before = taken.copy()
+    start_s = step[found].time_s
+    end_s = start_s + length_s
+    share_out(profile, plan.boxes.window, claimant, found, end_s, nodes, taken)
+    end = step_at(profile, last_until(profile, found, end_s), end_s)
+    change_taken(profile, found, end, -nodes, taken)
+    free_taken(profile, plan.boxes, reservation.first, reservation.last, nodes, before)
+    settle_earlier(profile, reservation, found, end)
+    return float(start_s)
 
 
 @kernel
-def _allow_part(
-    plan: NodePlan, i: int, nodes: NodeColumns, queue: QueueColumns, promises: Promises, scratch: Scratch,
-    allowed: Bools,
-) -> None:  # fmt: skip
-    """Mark the nodes that a job for a part of one, taken out of the plan, may start on now."""
-    now_s, length_s, n_nodes = plan.times_s[0], queue.requested_s[i], len(allowed)
-    n_entries = find_runs(plan, queue.account[i], now_s + length_s, scratch.runs)
-    opened = (
-        NONE  # the kind of its box, if that is on no node yet: any that is empty will do, with what else lies in it
-    )
-    if promises.box[i] >= n_nodes:
-        opened = plan.kind[promises.box[i]]
-    for node in range(n_nodes):
-        kind = nodes.kind[node]
-        allowed[node] = False
-        if plan.first[node] != NONE:
-            box, _ = earliest_box(
-                plan, (node, node + 1), queue.gpus[i], length_s, nodes.gpus_per_node, (now_s, -1), n_entries,
-                scratch.runs,
-            )  # fmt: skip
-            allowed[node] = box == node
-        elif nodes.holder[node] < 0 and nodes.free_gpus[node] == nodes.gpus_per_node:
-            allowed[node] = kind == opened or (
-                scratch.runs.empty_from[kind, 0] == now_s and scratch.runs.empty_until[kind, 0] >= now_s + length_s
-            )
-
-
-@kernel
-def _pass(
-    nodes: NodeColumns, n_kinds: int, ready_s: Floats, moments_s: Floats, queue: QueueColumns, promises: Promises,
-    n_boxes: int, compresses: bool, started: Ints, allowed: Bools,
-) -> tuple[int, bool, bool]:  # fmt: skip
-    """Do what ``node_guarantee_pass`` says."""
-    g, n_nodes, n_queued = nodes.gpus_per_node, len(nodes.kind), len(queue.nodes)
-    start_s, now_s = promises.start_s, moments_s[0]
-    plan = new_plan(nodes, n_kinds, ready_s, moments_s, n_boxes, n_queued)
-    is_kept = _put_down(plan, queue, promises) and settle_boxes(plan, g)
-    if not is_kept:
-        start_s[:] = np.nan
-        promises.taken[:] = 0
-        promises.box[:] = NONE
-        plan = new_plan(nodes, n_kinds, ready_s, moments_s, n_boxes, n_queued)
-        settle_boxes(plan, g)
-    size = len(plan.times_s)
-    scratch = Scratch(
-        np.empty(n_kinds, np.int64), np.empty(n_kinds, np.int64), np.empty(n_kinds),
-        Runs(
-            np.empty((n_kinds, size)), np.empty((n_kinds, size)), np.empty((n_kinds, size)), np.empty((n_kinds, size)),
-        ),
-    )  # fmt: skip
-    for is_sweep in (True, False):
-        if is_sweep and not (is_kept and compresses):
-            continue
-        for i in range(n_queued):
-            if np.isnan(start_s[i]) == is_sweep:
-                continue
-            if is_sweep:
-                # MUST HOLD: not later than before. Its old place has just been freed, so it is a candidate.
-                _take_up(plan, i, queue, promises)
-            if queue.shares[i]:
-                _place_part(plan, i, g, n_nodes, queue, promises, scratch)
-            else:
-                _place_whole(plan, i, queue, promises, scratch)
-    n_started = 0
-    for i in range(n_queued):
-        if start_s[i] > now_s:
-            continue
-        _take_up(plan, i, queue, promises)
-        row = allowed[n_started]
-        is_known, is_cut = False, False
-        if queue.shares[i]:
-            _allow_part(plan, i, nodes, queue, promises, scratch, row)
-        else:
-            is_known, is_cut = _allow_whole(plan, i, nodes, queue, scratch, row)
-        if is_cut and n_started > 0:
-            return n_started, False, not is_kept  # those before it may take the very nodes that are left to it
-        started[n_started] = i
-        n_started += 1
-        if not is_known:
-            others = False
-            for k in range(i + 1, n_queued):
-                others |= start_s[k] <= now_s
-            return n_started, not others, not is_kept
-        for kind in range(n_kinds):
-            if promises.taken[i, kind] > 0:
-                change_empty(plan, kind, now_s, now_s + queue.requested_s[i], -promises.taken[i, kind])
-    return n_started, True, not is_kept
-
-
 def node_guarantee_pass(
-    now_s: float, nodes: NodeColumns, queue: QueueColumns, promises: Promises, compresses: bool
-) -> tuple[Ints, Bools, bool, bool]:
-    """Give every queued job a guaranteed start, and say which start now and on which nodes.
+    plan: NodePlan, holders: Ints, now_s: float, level: Ints, running: RunningColumns, queue_job: Ints,
+    jobs: PlannedJobs, compresses: bool,
+) -> bool:  # fmt: skip
+    """Give every queued job a guaranteed start; those at ``now_s`` start now.
 
     Parameters
     ----------
+    plan : NodePlan
+        As the last pass left it, or cleared; modified in place.
+    holders : int array
+        Jobs that were running or queued in the last pass: no other has a reservation.
     now_s : float
         Time of the pass.
-    nodes : NodeColumns
-        The nodes.
-    queue : QueueColumns
-        The waiting jobs.
-    promises : Promises
-        What they were promised, modified in place.
+    level : int array, shape (kinds,) or (1,)
+        GPUs of all nodes of every kind that are empty or will be when what runs has ended.
+    running : RunningColumns
+        What runs.
+    queue_job : int array, shape (queued,)
+        Queued jobs in queue order.
+    jobs : PlannedJobs
+        All jobs; their guarantees are modified in place.
     compresses : bool
         Whether time has become free since the last pass, so that guarantees may move forward.
 
     Returns
     -------
-    started : int array
-        Queue positions of the jobs that start now, ascending. Fewer than are due where it must first be seen which
-        nodes the last of them gets.
-    allowed : bool array, shape (started, nodes)
-        The nodes that each of them may start on.
-    is_last_due : bool
-        Whether no other is due.
-    is_anew : bool
+    bool
         Whether all guarantees had to be made anew.
 
     Notes
@@ -371,15 +283,127 @@ def node_guarantee_pass(
     Guarantees hold while runs keep to their estimates and no node is lost. When one cannot be kept, because it lies in
     the past or more is promised than will be there, all are made anew in queue order, each at its earliest place.
     """
-    start_s, n_queued = promises.start_s, len(queue.nodes)
-    start_s[np.isinf(start_s)] = np.nan  # never promised anything
-    is_promised = ~np.isnan(start_s)
-    begin_s, length_s = start_s[is_promised], queue.requested_s[is_promised]
-    ready_s = ready_from_s(now_s, nodes)
-    moments_s = moments_of(now_s, nodes, ready_s, np.concatenate((begin_s, begin_s + length_s)))
-    started, allowed = np.empty(n_queued, np.int64), np.empty((n_queued, len(nodes.kind)), np.bool_)
-    n_boxes = int(np.count_nonzero(queue.shares))
-    n_started, is_last_due, is_anew = _pass(
-        nodes, promises.taken.shape[1], ready_s, moments_s, queue, promises, n_boxes, compresses, started, allowed,
-    )  # fmt: skip
-    return started[:n_started], allowed[:n_started], is_last_due, is_anew
+    profile, boxes, reservations = plan.profile, plan.boxes, plan.reservations
+    end_s, start_s = np.maximum(running.end_s, np.nextafter(now_s, np.inf)), jobs.start_s
+    least = np.empty(level.shape[0], np.int64)
+    is_kept, is_plain = True, kinds_in(profile) == 0
+    for job in queue_job:
+        if start_s[job] == np.inf:
+            start_s[job] = np.nan  # never promised anything
+        is_kept &= not start_s[job] < now_s
+    if is_kept:
+        _give_up_what_changed(plan, jobs, holders, running, end_s, queue_job)
+        advance_boxes(boxes, now_s)
+        advance(profile, now_s)
+        has_lost = set_level(plan, level)
+        has_new, is_kept = _reserve_running(plan, running, end_s)
+        if has_new or has_lost:
+            is_kept &= fewest_empty(profile) >= 0
+    if not is_kept:
+        clear_plan(plan, now_s, level)
+        for job in holders:
+            reservations[job].first = reservations[job].last = -1
+        for job in running.job:
+            reservations[job].first = reservations[job].last = -1
+        for job in queue_job:
+            start_s[job] = np.nan
+        _reserve_running(plan, running, end_s)
+    elif compresses:
+        tidy_stretches(profile)
+        for job in queue_job:
+            moved = reservations[job]
+            if moved.last < 0:
+                continue
+            if jobs.shares[job]:
+                start_s[job] = place_part(profile, boxes, moved, jobs.claimant[job], least)
+            elif is_plain:
+                to = earliest_stretch(profile, moved.nodes, moved.length_s, moved.first)
+                if to != moved.first:
+                    end, until, freed = end_earlier(profile, moved, to)
+                    change_free(profile, to, until, -moved.nodes)
+                    free_nodes(profile, boxes, freed, moved.last, 0, moved.nodes)
+                    start_s[job] = profile.step[to].time_s
+                    settle_earlier(profile, moved, to, end)
+            else:
+                start_s[job] = _move_by_kinds(plan, job, jobs, least)
+    for job in queue_job:
+        if np.isnan(start_s[job]):
+            new = reservations[job]
+            new.nodes, new.length_s = jobs.gpus[job], jobs.requested_s[job]
+            if jobs.shares[job]:
+                start_s[job] = place_part(profile, boxes, new, jobs.claimant[job], least)
+            elif is_plain:
+                start_s[job] = place(profile, new)
+            else:
+                start_s[job] = _place_whole(plan, job, jobs, least)
+    return not is_kept
+
+
+# --- who starts where -------------------------------------------------------------------------------------------------
+
+
+@kernel
+def allow_part(plan: NodePlan, jobs: PlannedJobs, job: int, end_s: float, is_empty: Bools, allowed: Bools) -> None:
+    """Mark the nodes on which a job for a part of one may start now, with all that is planned as it is.
+
+    Parameters
+    ----------
+    plan : NodePlan
+        The plan, the job in it.
+    jobs, job : PlannedJobs, int
+        The jobs, and which one.
+    end_s : float
+        When it would end.
+    is_empty : bool array, shape (nodes,)
+        Nodes on which nobody is and that are in service.
+    allowed : bool array, shape (nodes,)
+        Filled.
+    """
+    profile, boxes, claimant = plan.profile, plan.boxes, jobs.claimant[job]
+    own, gpus = boxes.step[plan.reservations[job].last].box, plan.reservations[job].nodes
+    opens = np.empty(plan.level.shape[0], np.bool_)
+    for kind in range(opens.shape[0]):
+        is_own = boxes.box[own].node == NONE and boxes.box[own].kind == kind
+        opens[kind] = is_own or is_empty_until(profile, boxes, kind, claimant, end_s)
+    for node in range(len(allowed)):
+        b = boxes.on_node[node]
+        if b == NONE:
+            allowed[node] = is_empty[node] and opens[plan.kind[node]]
+        else:
+            allowed[node] = b == own or has_room(profile, boxes, b, gpus, claimant, end_s)
+
+
+@kernel
+def allow_whole(
+    plan: NodePlan, jobs: PlannedJobs, job: int, end_s: float, is_empty: Bools, allowed: Bools
+) -> tuple[bool, bool]:
+    """Mark the empty nodes that a job for whole ones may start on now, whichever of them it takes.
+
+    Parameters are as above. Returns whether they are all of one kind, so that it is known what it takes, and whether
+    nodes of some kind had to be left out because they are promised to others.
+    """
+    profile, g = plan.profile, plan.boxes.gpus_per_node
+    if plan.taken.shape[1] == 0:
+        allowed[:] = is_empty
+        return True, False
+    kinds, rows = plan.taken.shape[1], plan.ends_s.shape[0] + 1
+    ones, least = np.empty((rows, kinds), np.int64), np.empty((rows, kinds), np.int64)
+    head, own = profile.state[0].head, plan.taken[job]
+    periods = room_until(profile, jobs.claimant[job], head, end_s, own, ones, least)
+    wanted, is_cut, some = plan.reservations[job].nodes, False, np.zeros((periods, kinds), np.int64)
+    for node in range(len(allowed)):
+        allowed[node], is_closed, is_full = False, False, False
+        for period in range(periods):
+            kind = ones[period, plan.kind[node]]
+            is_closed |= least[period, kind] == 0
+            # MUST HOLD: of no kind can it take more nodes than are empty for all its time.
+            is_full |= least[period, kind] < wanted and some[period, kind] >= least[period, kind]
+        if not is_empty[node] or is_closed:
+            continue
+        if is_full:
+            is_cut = True
+            continue
+        allowed[node] = True
+        for period in range(periods):
+            some[period, ones[period, plan.kind[node]]] += g
+    return int(np.count_nonzero(some[0])) == 1, is_cut

@@ -32,11 +32,12 @@ def no_reservations(jobs: int) -> NDArray[np.record]:
 def clear(profile: Profile, now_s: float, level: int) -> None:
     """Make a profile in which so many nodes are free from now on for ever."""
     head, state = profile.step[0], profile.state[0]
-    head.time_s, head.free, head.after, head.before = now_s, level, -1, -1
+    head.time_s, head.after, head.before = now_s, -1, -1
     head.uses, head.block = 1, 0  # the head stays without reservations
+    profile.free[0, 0] = profile.state[0].level = level
     profile.block[0].first, profile.block[0].inserted = 0, 0
-    profile.longest_s[:, 0] = np.inf
-    state.head, state.steps, state.spare, state.untouched, state.level = 0, 1, -1, 1, level
+    profile.longest_s[:, :, 0] = np.inf
+    state.head, state.steps, state.spare, state.untouched = 0, 1, -1, 1
     state.blocks, state.block_steps, state.is_crowded = 1, state.fewest_steps, False
 
 
@@ -58,7 +59,7 @@ def advance(profile: Profile, now_s: float) -> None:
         step[head].uses += 1
         block = step[head].block
         profile.block[block].first = head
-        profile.longest_s[:, block] = np.inf
+        profile.longest_s[:, :, block] = np.inf
 
 
 @kernel
@@ -66,19 +67,19 @@ def lift(profile: Profile, nodes: int) -> None:
     """Add nodes to the machine, or take them out of it when ``nodes`` is negative."""
     at = profile.state[0].head
     while at >= 0:
-        profile.step[at].free += nodes
+        profile.free[at, 0] += nodes
         at = profile.step[at].after
     profile.state[0].level += nodes
-    profile.longest_s[:, : profile.state[0].blocks] = np.inf
+    profile.longest_s[:, :, : profile.state[0].blocks] = np.inf
 
 
 @kernel
 def fewest_free(profile: Profile) -> int:
     """Return how many nodes are free when they are fewest; negative where more is reserved than there is."""
     at = profile.state[0].head
-    fewest = profile.step[at].free
+    fewest = profile.free[at, 0]
     while at >= 0:
-        fewest = min(fewest, profile.step[at].free)
+        fewest = min(fewest, profile.free[at, 0])
         at = profile.step[at].after
     return int(fewest)
 
@@ -88,14 +89,14 @@ def change_free(profile: Profile, first: int, last: int, nodes: int) -> None:
     """Give nodes back between two steps, or take them when ``nodes`` is negative."""
     if first == last:
         return
-    step = profile.step
-    low = high = step[first].free
+    step, free = profile.step, profile.free
+    low = high = free[first, 0]
     at = first
     while at != last:
-        low, high = min(low, step[at].free), max(high, step[at].free)
-        step[at].free += nodes
+        low, high = min(low, free[at, 0]), max(high, free[at, 0])
+        free[at, 0] += nodes
         at = step[at].after
-    note_stretches(profile, first, last, min(low, low + nodes), max(high, high + nodes))
+    note_stretches(profile, 0, first, last, min(low, low + nodes), max(high, high + nodes))
 
 
 @kernel
@@ -146,7 +147,7 @@ def give_up(profile: Profile, reservation: np.record) -> None:
 @kernel
 def place(profile: Profile, reservation: np.record) -> float:
     """Reserve at the earliest place; return its start, infinite if too few are free even when all have ended."""
-    first = first_stretch(profile, reservation.nodes, reservation.length_s, np.inf)
+    first = first_stretch(profile, 0, reservation.nodes, reservation.length_s, np.inf, -1)
     if first < 0:
         return np.inf
     start_s = profile.step[first].time_s
@@ -156,30 +157,34 @@ def place(profile: Profile, reservation: np.record) -> float:
 
 
 @kernel
-def take_earlier(profile: Profile, reservation: np.record, to: int) -> tuple[int, int]:
-    """Take the nodes for a reservation from an earlier step on.
+def end_earlier(profile: Profile, reservation: np.record, to: int) -> tuple[int, int, int]:
+    """Return what must change for a reservation to begin at an earlier step.
 
-    Returns the step where it then ends, and the one from which on, up to its present end, nodes are still to be given
-    back.
+    Returns
+    -------
+    end : int
+        The step where it then ends.
+    until : int
+        Its nodes are still to be taken from the earlier step until this one.
+    freed : int
+        They are to be given back from this one up to its present end. Where the two places overlap nothing changes.
     """
     step = profile.step
-    first, last, nodes = reservation.first, reservation.last, reservation.nodes
+    first, last = reservation.first, reservation.last
     end_s = step[to].time_s + reservation.length_s
-    if end_s > step[first].time_s:  # the two places overlap, and where they do nothing changes
+    if end_s > step[first].time_s:
         near = last
         while step[near].time_s > end_s:
             near = step[near].before
         end = step_at(profile, near, end_s)
-        change_free(profile, to, first, -nodes)
-        return end, end
+        return end, first, end
     end = step_at(profile, last_until(profile, to, end_s), end_s)
-    change_free(profile, to, end, -nodes)
-    return end, first
+    return end, end, first
 
 
 @kernel
 def settle_earlier(profile: Profile, reservation: np.record, to: int, end: int) -> None:
-    """Let a reservation begin and end where its nodes have been taken."""
+    """Let a reservation begin and end at two other steps, between which its nodes have been taken."""
     profile.step[to].uses += 1
     profile.step[end].uses += 1
     let_go(profile, reservation.first)
@@ -220,7 +225,8 @@ def compress(profile: Profile, reservations: NDArray[np.record], queue: Ints, st
             continue
         to = earliest_stretch(profile, reservation.nodes, reservation.length_s, reservation.first)
         if to != reservation.first:
-            end, freed = take_earlier(profile, reservation, to)
+            end, until, freed = end_earlier(profile, reservation, to)
+            change_free(profile, to, until, -reservation.nodes)
             change_free(profile, freed, reservation.last, reservation.nodes)
             start_s[job] = profile.step[to].time_s
             settle_earlier(profile, reservation, to, end)

@@ -21,9 +21,8 @@ from simulator.policies.placement.first_fit import FirstFit
 from simulator.policies.placement.scattered import Scattered
 from simulator.policies.placement.spread import Spread
 from simulator.policies.recovery.ladder import ReplaceOrRequeue, RequeueJob
-from simulator.policies.scheduling import node_guarantees, shared_guarantees
+from simulator.policies.scheduling import node_guarantees
 from simulator.policies.scheduling.conservative import Conservative, Memory
-from simulator.policies.scheduling.shared_guarantees import SharedGuarantees
 
 G = 4
 
@@ -43,10 +42,7 @@ class Watched:
         decisions = Conservative().schedule(view)
         kept = view.memory.guarantees
         now = {decision.job: view.now_s for decision in decisions if hasattr(decision, "job")}
-        if isinstance(kept, SharedGuarantees):
-            now |= {job: float(kept.jobs.start_s[job]) for job in view.queue.job.tolist() if job not in now}
-        else:
-            now |= dict(zip(kept.job.tolist(), kept.promises.start_s.tolist(), strict=True))
+        now |= {job: float(kept.start_s[job]) for job in view.queue.job.tolist() if job not in now}
         for job, start_s in now.items():
             assert start_s <= self.promised_s.get(job, math.inf), f"job {job} at {view.now_s} s"
             self.promised_s[job] = start_s
@@ -124,18 +120,12 @@ def seen_starts(simulation: Simulation) -> list[tuple[int, float, list[int]]]:
 
 def refuse_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail where guarantees have to be made anew."""
-    by_node, shared = node_guarantees.node_guarantee_pass, shared_guarantees.shared_guarantee_pass
+    plain = node_guarantees.node_guarantee_pass
 
     def checked(*arguments: Any) -> Any:
-        result = by_node(*arguments)
-        assert not result[3], f"all guarantees had to be made anew at {arguments[0]} s"
-        return result
-
-    def checked_shared(*arguments: Any) -> Any:
-        assert not shared(*arguments), f"all guarantees had to be made anew at {arguments[4]} s"
+        assert not plain(*arguments), f"all guarantees had to be made anew at {arguments[2]} s"
 
     monkeypatch.setattr(node_guarantees, "node_guarantee_pass", checked)
-    monkeypatch.setattr(shared_guarantees, "shared_guarantee_pass", checked_shared)
 
 
 @settings(max_examples=300, deadline=None)

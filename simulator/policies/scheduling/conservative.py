@@ -12,7 +12,6 @@ from simulator.errors import PolicyError
 from simulator.policies.decisions import Start, Wake
 from simulator.policies.scheduling.counted_guarantees import CountedGuarantees
 from simulator.policies.scheduling.node_guarantees import NodeGuarantees
-from simulator.policies.scheduling.shared_guarantees import SharedGuarantees
 from simulator.policies.views import SchedulerView
 
 
@@ -24,12 +23,12 @@ class Memory:
     ----------
     capacity_gpus : int
         GPUs in service at the last pass.
-    guarantees : CountedGuarantees, SharedGuarantees, NodeGuarantees, or None
+    guarantees : CountedGuarantees, NodeGuarantees, or None
         Guarantees, from the first pass on.
     """
 
     capacity_gpus: int = 0
-    guarantees: CountedGuarantees | SharedGuarantees | NodeGuarantees | None = None
+    guarantees: CountedGuarantees | NodeGuarantees | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Conservative:
     """Give every job the earliest start that delays no guarantee, and start those whose time has come.
 
     Exact semantics are in docs/scheduling-semantics.md. It needs an estimate of every job. It counts GPUs, or
-    plans parts of nodes where jobs share them, or by node where nodes are kept for somebody.
+    plans by node where jobs share nodes or some are kept for somebody.
     """
 
     acts_always: ClassVar[bool] = True
@@ -61,10 +60,8 @@ class Conservative:
         compresses = view.ended_early or view.capacity_gpus > memory.capacity_gpus
         memory.capacity_gpus = view.capacity_gpus
         if memory.guarantees is None:
-            if view.has_windows:  # until the end of the run: what was promised stays promised
-                memory.guarantees = NodeGuarantees()
-            elif view.shares_nodes:
-                memory.guarantees = SharedGuarantees(known, view.nodes, view.now_s)
+            if view.shares_nodes or view.has_windows:  # until the end of the run: what was promised stays promised
+                memory.guarantees = NodeGuarantees(known, view.nodes, view.now_s)
             else:
                 memory.guarantees = CountedGuarantees(len(known.submit_s), known.gpus, view.now_s)
         return memory.guarantees.pass_over(view, compresses)
