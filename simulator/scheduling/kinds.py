@@ -132,21 +132,25 @@ def keep_kinds(profile: Profile, window: NDArray[np.record], ends_s: Floats, one
     first_owner = profile.longest_s.shape[0] + kinds
     for kind in range(kinds):
         free[head, first_owner + kind], free[head, first_owner + kinds + kind] = OPEN, kind
+    near, now_s = head, step[head].time_s
     for row in range(window.shape[0]):
-        if window[row].end_s <= step[head].time_s:
+        if window[row].end_s <= now_s:
             continue
-        at = head
-        if window[row].begin_s > step[head].time_s:
-            at = step_at(profile, last_until(profile, head, window[row].begin_s), window[row].begin_s)
-            step[at].uses += 1
-        end = step_at(profile, last_until(profile, at, window[row].end_s), window[row].end_s)
+        if window[row].begin_s > now_s:
+            near = step_at(profile, last_until(profile, near, window[row].begin_s), window[row].begin_s)
+            step[near].uses += 1
+        end = step_at(profile, last_until(profile, near, window[row].end_s), window[row].end_s)
         step[end].uses += 1
+        at = near
         while at != end:
             free[at, first_owner + window[row].kind] = window[row].claimant
             at = step[at].after
+    near = head
     for row in range(ends_s.shape[0]):
-        at = last_until(profile, head, max(ends_s[row], step[head].time_s))
-        while at >= 0:
+        next_s = ends_s[row + 1] if row + 1 < ends_s.shape[0] else np.inf
+        near = last_until(profile, near, max(ends_s[row], now_s))
+        at = near
+        while at >= 0 and step[at].time_s < next_s:
             for kind in range(kinds):
                 free[at, first_owner + kinds + kind] = ones[row, kind]
             at = step[at].after
@@ -277,6 +281,17 @@ def first_place(profile: Profile, claimant: int, nodes: int, length_s: float, be
 
 
 @kernel
+def most_periods(window: NDArray[np.record], start_s: float, end_s: float) -> int:
+    """Return into how many periods, at most, the ends of windows divide the time between two others."""
+    count = 1
+    for row in range(window.shape[0]):
+        if window[row].begin_s >= end_s:
+            break
+        count += start_s < window[row].end_s < end_s
+    return count
+
+
+@kernel
 def room_until(profile: Profile, claimant: int, at: int, end_s: float, own: Ints, ones: Ints, least: Ints) -> int:
     """Find out how many nodes of every kind are empty and open to a claimant all the time from a step until then.
 
@@ -288,7 +303,7 @@ def room_until(profile: Profile, claimant: int, at: int, end_s: float, own: Ints
         Nodes that it has there already, which count as empty.
     ones, least : int arrays, shape (periods, kinds)
         Filled: the first kind that each is one with, and the nodes of all that are one with it. From each period to the
-        next, kinds become one; there must be room for one more than there are ends of windows.
+        next, kinds become one; ``most_periods`` says for how many there must be room.
 
     Returns
     -------
@@ -329,9 +344,10 @@ def share_out(
     if are_one(profile, first):
         taken[0] = nodes
         return
-    ones, least = np.empty((window.shape[0] + 1, kinds), np.int64), np.empty((window.shape[0] + 1, kinds), np.int64)
-    periods = room_until(profile, claimant, first, end_s, taken, ones, least)
     time_s = profile.step[first].time_s
+    rows = most_periods(window, time_s, end_s)
+    ones, least = np.empty((rows, kinds), np.int64), np.empty((rows, kinds), np.int64)
+    periods = room_until(profile, claimant, first, end_s, taken, ones, least)
     while nodes > 0:
         # The kind, of those of which there are any, whose next window begins first.
         best, best_s, most = -1, np.inf, 0

@@ -31,6 +31,7 @@ from simulator.scheduling.kinds import (
     fewest_empty,
     first_place,
     kinds_in,
+    most_periods,
     room,
     room_until,
     share_out,
@@ -386,9 +387,9 @@ def allow_whole(
     if plan.taken.shape[1] == 0:
         allowed[:] = is_empty
         return True, False
-    kinds, rows = plan.taken.shape[1], plan.ends_s.shape[0] + 1
+    kinds, head, own = plan.taken.shape[1], profile.state[0].head, plan.taken[job]
+    rows = most_periods(plan.boxes.window, profile.step[head].time_s, end_s)
     ones, least = np.empty((rows, kinds), np.int64), np.empty((rows, kinds), np.int64)
-    head, own = profile.state[0].head, plan.taken[job]
     periods = room_until(profile, jobs.claimant[job], head, end_s, own, ones, least)
     wanted, is_cut, some = plan.reservations[job].nodes, False, np.zeros((periods, kinds), np.int64)
     for node in range(len(allowed)):
