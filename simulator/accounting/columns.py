@@ -104,8 +104,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("network_timeouts", "", "interruptions because such a standstill lasted too long", "min", ""),
     Metric("checkpoint_write_s", "s", "mean time of writing one checkpoint to shared storage", "min", "s"),
     Metric("wait_for_nodes_s", "s", "time in which gangs held nodes but lacked some", "min", "h"),
-    Metric("wait_mean_s", "s", "mean time from submission to first start", "min", "s"),
-    Metric("wait_p95_s", "s", "95th percentile of the time from submission to first start", "min", "s"),
+    Metric("wait_mean_s", "s", "mean time from submission to first start, of jobs that started", "min", "s"),
+    Metric("wait_p95_s", "s", "95th percentile of the time from submission to first start, likewise", "min", "s"),
+    Metric("jobs_waiting", "", "jobs that had not started at the end, which waits and slowdowns leave out", "min", ""),
     Metric(
         "bounded_slowdown_mean",
         "",

@@ -72,6 +72,7 @@ def summarise(
         "network_timeouts": float(jobs["network_timeouts"].sum()),
         "wait_mean_s": float(wait_s.mean()) if len(wait_s) else math.nan,
         "wait_p95_s": float(np.quantile(wait_s, 0.95)) if len(wait_s) else math.nan,
+        "jobs_waiting": float(np.count_nonzero(~started & (jobs["state"] == "pending") & (jobs["submit_s"] <= end_s))),
         "bounded_slowdown_mean": _mean(bounded_slowdowns(jobs)),
         "makespan_s": _makespan(jobs),
         "jobs_rejected": float(np.count_nonzero(jobs["state"] == "rejected")),

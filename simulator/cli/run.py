@@ -22,6 +22,7 @@ def run(
     from simulator.cli.screen import note, print_pairs
     from simulator.experiments import kernels, results, store
     from simulator.scenario.resolved import load
+    from simulator.scenario.workloads import trace_notes
 
     loaded = load(scenario, settings=settings or ())
     if variant is not None:
@@ -32,6 +33,10 @@ def run(
         note("compiling kernels (first run only)")
     result = results.run(loaded, seed=seed, variant=variant)
     print(f"{loaded.name}, variant {result.task.variant}, seed {result.seed}, one replication")
+    spec = loaded.variant(result.task.variant)
+    if spec.workload.trace is not None:
+        for left_out in trace_notes(spec.workload.trace, spec.cluster.node.gpus):
+            note(f"left out or changed: {left_out}")
     _print_metrics(result.summary)
     total = sum(result.ledger["gpu_s"])
     shares = zip(result.ledger["bucket"], result.ledger["gpu_s"], strict=True)

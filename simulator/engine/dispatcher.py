@@ -319,7 +319,12 @@ class Dispatcher:
             return NONE
         machine = sim.world.machine
         view = PlacementView(free, free_gpus, count, gpus, run.job, run.ids, machine.tiers, machine.scale_up)
-        ids = sim.world.placement.place(view)
+        try:
+            ids: Ids = np.asarray(sim.world.placement.place(view), dtype=np.int64).reshape(-1)
+        except (TypeError, ValueError):
+            self._refuse_placement()
+        if ids.size and not 0 <= ids.min() <= ids.max() < len(free):
+            self._refuse_placement()
         if len(ids) == 0 and len(run.ids) == 0:
             return ids
         if len(ids) != count:

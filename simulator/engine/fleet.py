@@ -17,13 +17,18 @@ SHARED = -2
 """Holder of a node on which several jobs may have GPUs."""
 
 
+def last(ids: Ids, count: int) -> Ids:
+    """Return the last so many, or all where there are fewer."""
+    return ids[max(len(ids) - count, 0) :]
+
+
 class Fleet:
     """The nodes of the machine during a run.
 
     Parameters
     ----------
     machine : Machine
-        The cluster; its last ``spare_nodes`` nodes start as spares.
+        The cluster; the last ``spare_nodes`` of its nodes that are not reserved start as spares.
     warm_up_s : float
         Start of the window in which occupancy is measured.
 
@@ -41,14 +46,24 @@ class Fleet:
         Expected end, GPUs and indices of the jobs on shared nodes; None where no job shares nodes.
     out : int array, shape (nodes,)
         Open outages of the node; in service when 0.
+    reserved : bool array, shape (nodes,)
+        Whether the node is reserved for somebody, now or later: it never becomes a spare.
     """
 
-    def __init__(self, machine: Machine, warm_up_s: float, shares_nodes: bool = False) -> None:
-        n, spares = machine.nodes, machine.spare_nodes
+    def __init__(
+        self,
+        machine: Machine,
+        warm_up_s: float,
+        shares_nodes: bool = False,
+        reserved: NDArray[np.bool_] | None = None,
+    ) -> None:
+        n = machine.nodes
         self.machine = machine
         self.holder = np.full(n, FREE, dtype=np.int64)
+        self.reserved = np.zeros(n, dtype=bool) if reserved is None else reserved
         self.spare = np.zeros(n, dtype=bool)
-        self.spare[n - spares :] = True
+        self.spare[last(np.flatnonzero(~self.reserved), machine.spare_nodes)] = True
+        spares = int(np.count_nonzero(self.spare))
         self.free = ~self.spare
         self._aside = np.zeros(n, dtype=bool)
         g = machine.gpus_per_node
@@ -67,7 +82,7 @@ class Fleet:
         self.n_out = 0
         self.ledger = Ledger({"idle": (n - spares) * g, "spare": spares * g})
         self._warm_up_s = warm_up_s
-        self._levels = {"nodes_out": (0, 0.0), "replacements": (0, 0.0)}
+        self._levels = {"nodes_out": (0, 0.0), "replacements": (machine.spare_nodes - spares, 0.0)}
         self.occupancy: dict[str, dict[int, float]] = {key: defaultdict(float) for key in self._levels}
         self.watchers: list[Callable[[Ids, float], None]] = []
         self.gpus_per_node = g
@@ -261,9 +276,9 @@ class Fleet:
 
     def refill(self, now_s: float) -> None:
         """Fill the spare shelf up to its target from the free nodes, highest numbers first."""
-        lacking = min(self.machine.spare_nodes - self.n_spare, self.n_free)
-        if lacking > 0:
-            ids = np.flatnonzero(self.free)[-lacking:]
+        lacking = self.machine.spare_nodes - self.n_spare
+        if lacking > 0 and self.n_free > 0:
+            ids = last(np.flatnonzero(self.free & ~self.reserved), lacking)
             self._withdraw(ids)
             self._shelve(ids, now_s)
             self._tell(ids, now_s)
@@ -284,15 +299,15 @@ class Fleet:
             self._note(quantity, level, now_s)
 
     def _shelve(self, ids: Ids, now_s: float) -> None:
-        wanted = min(self.machine.spare_nodes - self.n_spare, len(ids))
-        if wanted > 0:
-            shelf = ids[len(ids) - wanted :]
+        wanted = self.machine.spare_nodes - self.n_spare
+        shelf = last(ids[~self.reserved[ids]], wanted) if wanted > 0 else ids[:0]
+        if len(shelf):
             self.spare[shelf] = True
             self.free_at_s[shelf] = np.inf
-            self.n_spare += wanted
-            self.ledger.move(wanted * self.machine.gpus_per_node, "idle", "spare", now_s)
+            self.n_spare += len(shelf)
+            self.ledger.move(len(shelf) * self.machine.gpus_per_node, "idle", "spare", now_s)
             self._note("replacements", self.machine.spare_nodes - self.n_spare, now_s)
-            ids = ids[: len(ids) - wanted]
+            ids = ids[~self.spare[ids]]
         g = self.machine.gpus_per_node
         self.free[ids] = True
         self.free_gpus[ids] = g

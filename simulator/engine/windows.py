@@ -63,6 +63,7 @@ class Windows:
             found.begin_s[ahead], found.end_s[ahead], found.account[ahead], found.group[ahead], found.members
         )
         self.are_open = bool(self._left)
+        self._sim.fleet.reserved = reserved_nodes(self._left, len(self._sim.fleet.holder))
 
     def _follow(self, window: Window) -> Generator[Any, Any, None]:
         sim = self._sim
@@ -82,6 +83,15 @@ class Windows:
             sim.fleet.start_test(free, sim.now)
             sim.jobs.receive(sim.fleet.put_back(free, sim.now))
         sim.dispatcher.request_pass()
+
+
+def reserved_nodes(windows: Sequence[Window], nodes: int) -> NDArray[np.bool_]:
+    """Return which nodes are reserved for an account in some of these windows."""
+    found = np.zeros(nodes, dtype=np.bool_)
+    for window in windows:
+        if not window.is_maintenance:
+            found[window.nodes] = True
+    return found
 
 
 def _columns(windows: Sequence[Window], number: Mapping[str, int], nodes: int) -> WindowColumns:

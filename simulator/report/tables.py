@@ -62,6 +62,10 @@ class Table:
     emphasised: frozenset[int] = field(default_factory=frozenset)
 
 
+_OF_STARTED = ("wait_mean_s", "wait_p95_s", "bounded_slowdown_mean")
+"""Metrics that know nothing of jobs that have not started."""
+
+
 def study_answer(results: Results) -> Answer:
     """Return the answer of a study, from its runs."""
     metric = results.facts.get("answer_metric")
@@ -80,7 +84,16 @@ def study_answer(results: Results) -> Answer:
     )
     reached = [f"“{name}”, {np.nanmean(values[name]):.4g}" for name in bounds if not np.isnan(values[name]).all()]
     note = f" No one can buy the bound {' or '.join(reached)}." if reached else ""
-    return replace(found, sentence=found.sentence + note)
+    return replace(found, sentence=found.sentence + note + _never_started(results, metric))
+
+
+def _never_started(results: Results, metric: object) -> str:
+    """Return how many jobs the answer leaves out because they waited to the end, where it is about waits."""
+    if metric not in _OF_STARTED or "jobs_waiting" not in results.runs.columns:
+        return ""
+    waiting = results.statistic("jobs_waiting")["mean"]
+    left_out = [f"{number(float(waiting[name]))} in “{name}”" for name in results.variants if waiting[name] > 0]
+    return f" Jobs that waited to the end are left out, on average: {', '.join(left_out)}." if left_out else ""
 
 
 def values_by_variant(results: Results, metric: str) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:

@@ -333,6 +333,26 @@ def room_until(profile: Profile, claimant: int, at: int, end_s: float, own: Ints
 
 
 @kernel
+def _is_wanted_sooner(window: NDArray[np.record], kind: int, than: int, time_s: float) -> bool:
+    """Return whether the windows of a kind begin sooner than those of another: the first in which they differ."""
+    row, other = 0, 0
+    while True:
+        while row < window.shape[0] and (window[row].kind != kind or window[row].end_s <= time_s):
+            row += 1
+        while other < window.shape[0] and (window[other].kind != than or window[other].end_s <= time_s):
+            other += 1
+        if row == window.shape[0]:
+            return False
+        if other == window.shape[0]:
+            return True
+        begin_s, other_s = max(window[row].begin_s, time_s), max(window[other].begin_s, time_s)
+        if begin_s != other_s:
+            return bool(begin_s < other_s)
+        row += 1
+        other += 1
+
+
+@kernel
 def share_out(
     profile: Profile, window: NDArray[np.record], claimant: int, first: int, end_s: float, nodes: int, taken: Ints
 ) -> None:
@@ -349,19 +369,13 @@ def share_out(
     ones, least = np.empty((rows, kinds), np.int64), np.empty((rows, kinds), np.int64)
     periods = room_until(profile, claimant, first, end_s, taken, ones, least)
     while nodes > 0:
-        # The kind, of those of which there are any, whose next window begins first.
-        best, best_s, most = -1, np.inf, 0
+        best, most = -1, 0
         for kind in range(kinds):
             some = nodes if ones[0, kind] == kind else 0
             for period in range(periods):
                 some = min(some, least[period, ones[period, kind]])
-            begin_s = np.inf
-            for row in range(window.shape[0]):
-                if window[row].kind == kind and window[row].end_s > time_s:
-                    begin_s = window[row].begin_s if window[row].begin_s > time_s else -np.inf
-                    break
-            if some > 0 and (best < 0 or begin_s < best_s):
-                best, best_s, most = kind, begin_s, some
+            if some > 0 and (best < 0 or _is_wanted_sooner(window, kind, best, time_s)):
+                best, most = kind, some
         taken[best] += most
         nodes -= most
         for period in range(periods):

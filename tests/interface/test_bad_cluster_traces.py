@@ -23,6 +23,7 @@ from simulator.workload.traces import read_trace
 _ONE = "(1 of 1 rows broken, at most 1.00% may be)"
 _S = "seconds, 0 to 1e12"
 _SLURM = "JobID, Submit, State, Elapsed or ElapsedRaw, AllocTRES or ReqTRES"
+_STATES = "COMPLETED, FAILED, CANCELLED, … (see docs/traces.md)"
 _COUNT = "a whole number, 0 to 1e9"
 HEADS = {
     "slurm": (SLURM_HEADER, SLURM_ROW, "|"),
@@ -77,8 +78,9 @@ CASES = [
     Case("slurm", "AllocTRES", "gpu:8", "not a list of resources", "'gpu:8'", "cpu=64,gres/gpu=8,node=1, for example"),
     Case("slurm", "AllocTRES", "gres/gpu=many", "not a number", "'many'", _COUNT),
     Case("slurm", "NNodes", "1K", "not a number", "'1K'", _COUNT),
-    Case("slurm", "State", "DONE", "unknown state", "'DONE'", "COMPLETED, FAILED, CANCELLED, … (see docs/traces.md)"),
-    Case("slurm", "State", "", "unknown state", "''", "COMPLETED, FAILED, CANCELLED, … (see docs/traces.md)"),
+    Case("slurm", "State", "DONE", "unknown state", "'DONE'", _STATES),
+    Case("slurm", "State", "COMPLETD", "unknown state", "'COMPLETD'", f"{_STATES}; did you mean COMPLETED?"),
+    Case("slurm", "State", "", "unknown state", "''", _STATES),
     Case("helios", "job_id", "", "missing value", "nothing", "a value in every row"),
     Case("helios", "submit_time", "", "not a time", "''", "a time like '2017-10-09 07:01:55'"),
     Case(
@@ -100,7 +102,7 @@ CASES = [
     ),
     Case("helios", "duration", "-5", "negative time", "'-5'", _S),
     Case("helios", "gpu_num", "0.5", "not a whole number", "'0.5'", _COUNT),
-    Case("helios", "state", "ok", "unknown state", "'ok'", "COMPLETED, FAILED, CANCELLED, … (see docs/traces.md)"),
+    Case("helios", "state", "ok", "unknown state", "'ok'", _STATES),
     Case(
         "acme",
         "submit_time",

@@ -73,6 +73,26 @@ def test_promises_outlive_the_last_window() -> None:
     assert starts(2, jobs, window) == [10, 110, 1, 110, 310, 160]
 
 
+def test_a_job_takes_the_nodes_that_others_can_use_least() -> None:
+    """All four nodes are kept for b from 60 to 90, and two of them close at 280: the two for b go there."""
+    windows = (
+        Window("r0", 60.0, 90.0, np.arange(4), "b", is_maintenance=False),
+        Window("r1", 280.0, 320.0, np.array([1, 2]), "", is_maintenance=True),
+    )
+    jobs = asking((32, 30, 0), (32, 20, 10), (16, 40, 11), (16, 20, 20), (8, 80, 30), accounts="abbab")
+    # The job of a must wait for the end of the window; the last one, long and for b, has a node from 50 on.
+    assert starts(4, jobs, *windows) == [0, 30, 50, 90, 50]
+
+
+@pytest.mark.parametrize("spares", [0, 1])
+def test_a_reserved_node_is_no_spare(spares: int) -> None:
+    """The last of four nodes is kept for b; the shelf takes the one before it."""
+    window = Window("demo", 100.0, 500.0, np.array([3]), "b", is_maintenance=False)
+    jobs = asking((8 * (3 - spares), 1000, 0), (8, 50, 200), accounts="ab")
+    outcome = story(world(machine(4, spares=spares), jobs, profile(), windows=(window,), scheduling=Easy()), [])
+    assert outcome.tables["jobs"]["start_s"].tolist() == [0, 200]
+
+
 @pytest.mark.parametrize("placement", [BestFit(), Spread(), TopologyAware(wait_for_fit=True)])
 def test_placement_is_barred_from_nodes_that_are_promised(placement: Any) -> None:
     """Nodes 0 and 1 close at 100 for good. Three short jobs and one for 200 s come; the long one needs node 2."""

@@ -529,3 +529,26 @@ def test_a_quarantined_node_leaves_too_little_for_a_job_which_waits_for_it() -> 
     outcome = story(base, [(20.0, 0, 1)])
     assert outcome.tables["incidents"]["returned_s"].tolist() == [1120]
     assert times(outcome, "end_s") == [1170, 1270]
+
+
+@pytest.mark.parametrize("found", [[1, 0], [], ["a", "b"], [0, 9], 7, None])
+def test_placement_may_return_a_list_and_nothing_odd(found: Any) -> None:
+    class Listed:
+        def place(self, view: Any) -> Any:
+            return found
+
+    shared = cluster(2, job_table([2], [10.0]), placement=Listed(), scheduling=Fifo())
+    if found == [1, 0]:
+        assert story(shared, []).tables["jobs"]["start_s"].tolist() == [0]
+    elif found == []:
+        assert np.isnan(story(replace(shared, horizon_s=100.0), []).tables["jobs"]["start_s"]).all()
+    else:
+        with pytest.raises(PolicyError, match="Listed"):
+            story(shared, [])
+
+
+def test_jobs_that_wait_to_the_end_are_counted() -> None:
+    """One node; the second job never starts, the third is too large and the fourth comes after the end."""
+    jobs = job_table([1, 1, 2, 1], [90.0, 90.0, 10.0, 10.0], [0.0, 1.0, 2.0, 200.0])
+    summary = story(cluster(1, jobs, horizon_s=80.0), []).summary
+    assert (summary["jobs_waiting"], summary["jobs_rejected"], summary["wait_mean_s"]) == (1, 1, 0)

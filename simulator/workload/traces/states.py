@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 from simulator.workload.traces.values import RowError, shown
 
 STATES = ("completed", "failed", "cancelled")
@@ -49,5 +51,7 @@ def slurm_state(text: str, key: str) -> str | None:
     """Return the state of a job by Slurm's words, such as ``CANCELLED by 1001``; raises RowError."""
     word = text.split()[0].rstrip("+") if text.split() else ""
     if word not in SLURM_STATES:
-        raise RowError(key, "unknown state", shown(text), "COMPLETED, FAILED, CANCELLED, … (see docs/traces.md)")
+        allowed = "COMPLETED, FAILED, CANCELLED, … (see docs/traces.md)"
+        near = get_close_matches(word, SLURM_STATES, 1)
+        raise RowError(key, "unknown state", shown(text), f"{allowed}; did you mean {near[0]}?" if near else allowed)
     return SLURM_STATES[word]
