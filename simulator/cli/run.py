@@ -32,6 +32,7 @@ def run(
     if not kernels.are_compiled():
         note("compiling kernels (first run only)")
     result = results.run(loaded, seed=seed, variant=variant)
+    saved = None if output is None else result.save(output, loaded)  # first of all: a closed pipe ends the printing
     print(f"{loaded.name}, variant {result.task.variant}, seed {result.seed}, one replication")
     spec = loaded.variant(result.task.variant)
     if spec.workload.trace is not None:
@@ -41,8 +42,8 @@ def run(
     total = sum(result.ledger["gpu_s"])
     shares = zip(result.ledger["bucket"], result.ledger["gpu_s"], strict=True)
     print_pairs("GPU time", [(bucket, f"{gpu_s / total:7.2%}") for bucket, gpu_s in shares if gpu_s > 0])
-    if output is not None:
-        print(f"\nTables: {result.save(output, loaded)}")
+    if saved is not None:
+        print(f"\nTables: {saved}")
 
 
 def _print_metrics(summary: dict[str, float]) -> None:

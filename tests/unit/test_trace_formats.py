@@ -176,6 +176,16 @@ def test_a_plain_time_means_the_same_one_by_one(text: str, tmp_path: Path) -> No
 # ------------------------------------------------------------------------------------------------------- Slurm
 
 
+def test_slurm_nodes_and_cpus_are_taken_from_resources_where_no_column_has_them(tmp_path: Path) -> None:
+    header = "JobID|Submit|Elapsed|State|AllocTRES|ReqTRES"
+    ran = "1|2024-05-01T08:00:00|01:00:00|COMPLETED|cpu=64,gres/gpu=16,node=2|"
+    waits = "2|2024-05-01T08:00:00|00:00|PENDING||node=3"
+    jobs, _ = read("slurm", "\n".join([header, ran, waits, ""]), tmp_path, 0.0)
+    assert jobs["nodes"].tolist() == [2, 3]
+    assert jobs["cpus"].isna().tolist() == [False, True]
+    assert jobs["cpus"][0] == 64
+
+
 def test_slurm_durations_limits_and_what_stands_for_none(tmp_path: Path) -> None:
     elapsed = {"05:10": 310, "01:02:03": 3723, "1-00:00:01": 86401, "10-23:59:59": 950399, "00:00:00": 0}
     limits = {"UNLIMITED": None, "Partition_Limit": None, "": None, "30:00": 1800, "7-00:00:00": 604800}

@@ -71,7 +71,8 @@ def read_slurm(
     with its first submission and its last attempt; the components of a heterogeneous job are one row, see
     `one_row_a_job`. ``run_s`` is Elapsed, in which Slurm does not count suspended time. ``gpus`` are ``gres/gpu`` of
     AllocTRES, of ReqTRES where nothing was allocated, and 0 where they name no GPU; without the plain count the typed
-    ones (``gres/gpu:a100``) are added up. Times without a zone are taken as written.
+    ones (``gres/gpu:a100``) are added up. Nodes and CPUs come from there where no column has them. Times without a zone
+    are taken as written.
 
     References
     ----------
@@ -119,6 +120,10 @@ def _jobs(block: Block) -> dict[str, Floats | pa.Array]:
     start_s = np.where(waits, np.nan, start_s)
     never_ran = waits | (np.isnan(start_s) if "Start" in block else elapsed_s == 0)
     tres = [name for name in _ONE_OF[1] if name in block]
+
+    def told(resource: str) -> list[Floats]:
+        return [block.read(name, partial(_amount, key=name, resource=resource), NOTHING) for name in tres]
+
     return {
         "job": job,
         "user": _text(block, "User"),
@@ -128,11 +133,11 @@ def _jobs(block: Block) -> dict[str, Floats | pa.Array]:
         "run_s": np.where(never_ran, np.nan, elapsed_s),
         "requested_s": _limit(block),
         "gpus": _first([block.read(name, partial(_gpus, key=name), NOTHING) for name in tres], absent),
-        "nodes": _first([block.counts(name, null=NOTHING) for name in _NODES if name in block], absent),
+        "nodes": _first([block.counts(name, null=NOTHING) for name in _NODES if name in block] or told("node"), absent),
         "state": block.texts("State", partial(slurm_state, key="State"), null=None),
         "account": _text(block, "Account"),
         "partition": _text(block, "Partition"),
-        "cpus": _first([block.amounts(name, null=NOTHING) for name in _CPUS if name in block], absent),
+        "cpus": _first([block.amounts(name, null=NOTHING) for name in _CPUS if name in block] or told("cpu"), absent),
         "word": word,
     }
 
@@ -180,6 +185,15 @@ def _gpus(text: str, key: str) -> float:
         elif name.startswith("gres/gpu:"):
             typed += whole(count, key)
     return typed if plain is None else plain
+
+
+def _amount(text: str, key: str, resource: str) -> float | None:
+    """Return how much of a resource such a list names, None where it does not; raises RowError."""
+    for part in text.split(","):
+        name, _, count = part.partition("=")
+        if name == resource:
+            return whole(count, key)
+    return None
 
 
 def _word(text: str) -> str:
