@@ -319,12 +319,9 @@ class Dispatcher:
             return NONE
         machine = sim.world.machine
         view = PlacementView(free, free_gpus, count, gpus, run.job, run.ids, machine.tiers, machine.scale_up)
-        try:
-            ids: Ids = np.asarray(sim.world.placement.place(view), dtype=np.int64).reshape(-1)
-        except (TypeError, ValueError):
-            self._refuse_placement()
-        if ids.size and not 0 <= ids.min() <= ids.max() < len(free):
-            self._refuse_placement()
+        ids: Ids = sim.world.placement.place(view)
+        if not isinstance(ids, np.ndarray):
+            ids = self._as_ids(ids, len(free))
         if len(ids) == 0 and len(run.ids) == 0:
             return ids
         if len(ids) != count:
@@ -333,6 +330,16 @@ class Dispatcher:
             if free_gpus[ids[0]] < gpus:
                 self._refuse_placement()
         elif sim.guards and (len(np.unique(ids)) != count or not free[ids].all()):
+            self._refuse_placement()
+        return ids
+
+    def _as_ids(self, found: Any, nodes: int) -> Ids:
+        """Return what a placement policy has returned as an array of nodes."""
+        try:
+            ids = np.array(found, dtype=np.int64).reshape(-1)
+        except (TypeError, ValueError):
+            self._refuse_placement()
+        if ids.size and not 0 <= ids.min() <= ids.max() < nodes:
             self._refuse_placement()
         return ids
 

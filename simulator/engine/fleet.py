@@ -300,8 +300,8 @@ class Fleet:
 
     def _shelve(self, ids: Ids, now_s: float) -> None:
         wanted = self.machine.spare_nodes - self.n_spare
-        shelf = last(ids[~self.reserved[ids]], wanted) if wanted > 0 else ids[:0]
-        if len(shelf):
+        if wanted > 0:
+            shelf = last(ids[~self.reserved[ids]], wanted)
             self.spare[shelf] = True
             self.free_at_s[shelf] = np.inf
             self.n_spare += len(shelf)
