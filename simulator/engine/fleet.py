@@ -17,18 +17,13 @@ SHARED = -2
 """Holder of a node on which several jobs may have GPUs."""
 
 
-def last(ids: Ids, count: int) -> Ids:
-    """Return the last so many, or all where there are fewer."""
-    return ids[max(len(ids) - count, 0) :]
-
-
 class Fleet:
     """The nodes of the machine during a run.
 
     Parameters
     ----------
     machine : Machine
-        The cluster; the last ``spare_nodes`` of its nodes that are not reserved start as spares.
+        The cluster; its last ``spare_nodes`` nodes start as spares.
     warm_up_s : float
         Start of the window in which occupancy is measured.
 
@@ -46,26 +41,17 @@ class Fleet:
         Expected end, GPUs and indices of the jobs on shared nodes; None where no job shares nodes.
     out : int array, shape (nodes,)
         Open outages of the node; in service when 0.
-    reserved : bool array, shape (nodes,)
-        Whether the node is reserved for somebody, now or later: it never becomes a spare.
     """
 
-    def __init__(
-        self,
-        machine: Machine,
-        warm_up_s: float,
-        shares_nodes: bool = False,
-        reserved: NDArray[np.bool_] | None = None,
-    ) -> None:
-        n = machine.nodes
+    def __init__(self, machine: Machine, warm_up_s: float, shares_nodes: bool = False) -> None:
+        n, spares = machine.nodes, machine.spare_nodes
         self.machine = machine
         self.holder = np.full(n, FREE, dtype=np.int64)
-        self.reserved = np.zeros(n, dtype=bool) if reserved is None else reserved
         self.spare = np.zeros(n, dtype=bool)
-        self.spare[last(np.flatnonzero(~self.reserved), machine.spare_nodes)] = True
-        spares = int(np.count_nonzero(self.spare))
+        self.spare[n - spares :] = True
         self.free = ~self.spare
         self._aside = np.zeros(n, dtype=bool)
+        self._reserved = np.zeros(n, dtype=np.int64)  # reservations that are open: 1, or 2 for an instant between two
         g = machine.gpus_per_node
         self.free_gpus = np.where(self.spare, 0, g)
         self.free_at_s = np.where(self.spare, np.inf, 0.0)
@@ -82,7 +68,7 @@ class Fleet:
         self.n_out = 0
         self.ledger = Ledger({"idle": (n - spares) * g, "spare": spares * g})
         self._warm_up_s = warm_up_s
-        self._levels = {"nodes_out": (0, 0.0), "replacements": (machine.spare_nodes - spares, 0.0)}
+        self._levels = {"nodes_out": (0, 0.0), "replacements": (0, 0.0)}
         self.occupancy: dict[str, dict[int, float]] = {key: defaultdict(float) for key in self._levels}
         self.watchers: list[Callable[[Ids, float], None]] = []
         self.gpus_per_node = g
@@ -237,14 +223,24 @@ class Fleet:
         for node in ids[self.holder[ids] == SHARED].tolist():
             self._close(node)
         ids = ids[(self.out[ids] == 0) & (self.holder[ids] == FREE)]
-        spares, free = ids[self.spare[ids]], ids[self.free[ids]]
-        self.spare[spares] = False
-        self.n_spare -= len(spares)
-        self.ledger.move(len(spares) * self.machine.gpus_per_node, "spare", "idle", now_s)
+        free = ids[self.free[ids]]
+        self._unshelve(ids[self.spare[ids]], now_s)
         self._withdraw(free)
         self._aside[ids] = True
-        self._note("replacements", self.machine.spare_nodes - self.n_spare, now_s)
         self._tell(ids, now_s)
+
+    def reserve(self, ids: Ids, now_s: float) -> None:
+        """Keep nodes off the spare shelf while they are reserved for an account."""
+        self._reserved[ids] += 1
+        spares = ids[self.spare[ids]]
+        self._unshelve(spares, now_s)
+        self.shelve(spares, now_s)  # reserved now, they become free
+        self.refill(now_s)
+
+    def release(self, ids: Ids, now_s: float) -> None:
+        """Let nodes be spares again after a reservation."""
+        self._reserved[ids] -= 1
+        self.refill(now_s)
 
     def start_test(self, ids: Ids, now_s: float) -> None:
         """Book nodes whose repair is done as testing, unless another outage keeps them down."""
@@ -278,7 +274,7 @@ class Fleet:
         """Fill the spare shelf up to its target from the free nodes, highest numbers first."""
         lacking = self.machine.spare_nodes - self.n_spare
         if lacking > 0 and self.n_free > 0:
-            ids = last(np.flatnonzero(self.free & ~self.reserved), lacking)
+            ids = np.flatnonzero(self.free & (self._reserved == 0))[-lacking:]
             self._withdraw(ids)
             self._shelve(ids, now_s)
             self._tell(ids, now_s)
@@ -288,9 +284,9 @@ class Fleet:
         """Whether as many spares are ready as there shall be."""
         return self.n_spare >= self.machine.spare_nodes
 
-    def spares(self, count: int) -> Ids:
-        """Return up to ``count`` spare nodes, lowest ids first."""
-        return np.flatnonzero(self.spare)[:count]
+    def spares(self, count: int, barred: NDArray[np.bool_] | None = None) -> Ids:
+        """Return up to ``count`` spare nodes that are not barred, lowest ids first."""
+        return np.flatnonzero(self.spare if barred is None else self.spare & ~barred)[:count]
 
     def close(self, now_s: float) -> None:
         """Count the time at the last levels."""
@@ -301,7 +297,7 @@ class Fleet:
     def _shelve(self, ids: Ids, now_s: float) -> None:
         wanted = self.machine.spare_nodes - self.n_spare
         if wanted > 0:
-            shelf = last(ids[~self.reserved[ids]], wanted)
+            shelf = ids[self._reserved[ids] == 0][-wanted:]
             self.spare[shelf] = True
             self.free_at_s[shelf] = np.inf
             self.n_spare += len(shelf)
@@ -314,6 +310,13 @@ class Fleet:
         self.free_at_s[ids] = now_s
         self.n_free += len(ids)
         self.n_free_gpus += len(ids) * g
+
+    def _unshelve(self, spares: Ids, now_s: float) -> None:
+        """Take spares off the shelf; the caller says what becomes of them."""
+        self.spare[spares] = False
+        self.n_spare -= len(spares)
+        self.ledger.move(len(spares) * self.machine.gpus_per_node, "spare", "idle", now_s)
+        self._note("replacements", self.machine.spare_nodes - self.n_spare, now_s)
 
     def _note(self, quantity: str, level: int, now_s: float) -> None:
         old, since_s = self._levels[quantity]

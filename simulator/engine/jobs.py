@@ -370,11 +370,13 @@ class Jobs:
                 run.source = source
             return
         shelf = "idle" if source == "repaired" else "spare"
-        available = sim.fleet.n_free if shelf == "idle" else sim.fleet.n_spare
-        count = min(lacking, available)
-        if count == 0:
+        if shelf == "spare":
+            barred = sim.windows.kept_from(run, sim.now) if sim.windows.are_open else None
+            ids = sim.fleet.spares(lacking, barred)
+        else:
+            ids = sim.dispatcher.nodes_for(run, min(lacking, sim.fleet.n_free)) if sim.fleet.n_free else NO_NODES
+        if len(ids) == 0:
             return
-        ids = sim.dispatcher.nodes_for(run, count) if shelf == "idle" else sim.fleet.spares(count)
         before = run.gpus_held(self._gpus_per_node)
         sim.fleet.take(ids, run.job, run.expected_end_s, sim.now)
         run.ids = np.concatenate((run.ids, ids))

@@ -87,12 +87,12 @@ class WaitingJobs:
 
 
 class RunningColumns:
-    """Jobs that hold nodes, in order of their expected end.
+    """Jobs that run, in order of their expected end.
 
     Parameters
     ----------
     capacity : int
-        Most jobs that can run at once.
+        Most jobs that can hold nodes at once; there is room for more when they are needed.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -108,6 +108,10 @@ class RunningColumns:
     def add(self, job: int, gpus: int, expected_end_s: float) -> None:
         """Insert a job."""
         n = len(self._jobs)
+        if n == len(self._job):  # jobs that lost all their nodes and wait for others run, too
+            self._job = np.resize(self._job, 2 * n + 1)
+            self._gpus = np.resize(self._gpus, 2 * n + 1)
+            self._end_s = np.resize(self._end_s, 2 * n + 1)
         place = bisect_right(self._ends, expected_end_s)
         self._ends.insert(place, expected_end_s)
         self._jobs.insert(place, job)

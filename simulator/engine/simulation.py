@@ -25,7 +25,7 @@ from simulator.engine.runs import Run, plan_for
 from simulator.engine.sampling import Sampler
 from simulator.engine.spans import Spans
 from simulator.engine.standstill import Standstill
-from simulator.engine.windows import Windows, reserved_nodes
+from simulator.engine.windows import Windows
 from simulator.engine.world import World
 from simulator.faults.catalogue import Clock, FaultClass
 from simulator.faults.draws import Fault
@@ -52,9 +52,7 @@ class Simulation:
         saves = np.array([bool(profile.tiers) for profile in world.profiles], dtype=np.bool_)[world.jobs.profile]
         self.known = submissions(world.jobs, world.machine.gpus_per_node, saves, world.curves)
         self.shares_nodes = bool(world.jobs.shares.any())
-        self.fleet = Fleet(
-            world.machine, world.warm_up_s, self.shares_nodes, reserved_nodes(world.windows, world.machine.nodes)
-        )
+        self.fleet = Fleet(world.machine, world.warm_up_s, self.shares_nodes)
         self.technicians = None if world.technicians is None else simpy.Resource(self.env, world.technicians)
         self.runs: dict[int, Run] = {}  # jobs that have started and not ended
         self.rows = JobRows(len(world.jobs))

@@ -63,7 +63,6 @@ class Windows:
             found.begin_s[ahead], found.end_s[ahead], found.account[ahead], found.group[ahead], found.members
         )
         self.are_open = bool(self._left)
-        self._sim.fleet.reserved = reserved_nodes(self._left, len(self._sim.fleet.holder))
 
     def _follow(self, window: Window) -> Generator[Any, Any, None]:
         sim = self._sim
@@ -75,6 +74,8 @@ class Windows:
                 sim.moves.stop_for_maintenance(sim.runs[job])
             free = window.nodes[sim.fleet.holder[window.nodes] == FREE]
             sim.fleet.take_out(free, sim.now)
+        else:
+            sim.fleet.reserve(window.nodes, sim.now)
         sim.dispatcher.request_pass()
         yield sim.env.timeout(window.end_s - sim.now)
         self._left.remove(window)
@@ -82,16 +83,9 @@ class Windows:
         if window.is_maintenance:
             sim.fleet.start_test(free, sim.now)
             sim.jobs.receive(sim.fleet.put_back(free, sim.now))
+        else:
+            sim.fleet.release(window.nodes, sim.now)
         sim.dispatcher.request_pass()
-
-
-def reserved_nodes(windows: Sequence[Window], nodes: int) -> NDArray[np.bool_]:
-    """Return which nodes are reserved for an account in some of these windows."""
-    found = np.zeros(nodes, dtype=np.bool_)
-    for window in windows:
-        if not window.is_maintenance:
-            found[window.nodes] = True
-    return found
 
 
 def _columns(windows: Sequence[Window], number: Mapping[str, int], nodes: int) -> WindowColumns:

@@ -36,7 +36,7 @@ _TITLES: dict[str, str] = {
     "wait_for_nodes_s": "Wait for nodes",
     "wait_mean_s": "Mean queue wait",
     "wait_p95_s": "Queue wait, 95th percentile",
-    "jobs_waiting": "Jobs never started",
+    "jobs_waiting": "Jobs waiting at the end",
     "bounded_slowdown_mean": "Mean bounded slowdown",
     "makespan_s": "Makespan",
     "jobs_rejected": "Jobs rejected",

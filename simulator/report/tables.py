@@ -64,6 +64,8 @@ class Table:
 
 _OF_STARTED = ("wait_mean_s", "wait_p95_s", "bounded_slowdown_mean")
 """Metrics that know nothing of jobs that have not started."""
+_MOST_NAMED = 3
+"""Variants that a sentence names at most."""
 
 
 def study_answer(results: Results) -> Answer:
@@ -91,9 +93,15 @@ def _never_started(results: Results, metric: object) -> str:
     """Return how many jobs the answer leaves out because they waited to the end, where it is about waits."""
     if metric not in _OF_STARTED or "jobs_waiting" not in results.runs.columns:
         return ""
-    waiting = results.statistic("jobs_waiting")["mean"]
-    left_out = [f"{number(float(waiting[name]))} in “{name}”" for name in results.variants if waiting[name] > 0]
-    return f" Jobs that waited to the end are left out, on average: {', '.join(left_out)}." if left_out else ""
+    mean = results.statistic("jobs_waiting")["mean"]
+    waiting = sorted(((float(mean[name]), name) for name in results.variants if mean[name] > 0), reverse=True)
+    if not waiting:
+        return ""
+    said = [f"{round(count, 1):,g} in “{name}”" for count, name in waiting[:_MOST_NAMED]]
+    if len(waiting) > len(said):
+        said.append(f"{round(waiting[len(said)][0], 1):,g} or fewer in {len(waiting) - len(said)} more")
+    means = " (means)" if results.replications > 1 else ""
+    return f" It leaves out jobs that still waited at the end{means}: {', '.join(said)}."
 
 
 def values_by_variant(results: Results, metric: str) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:

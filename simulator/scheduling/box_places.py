@@ -16,7 +16,7 @@ from simulator.scheduling.kinds import (
     room,
     share_out,
 )
-from simulator.scheduling.profile import Ints, Profile
+from simulator.scheduling.profile import Ints, Profile, grade_of
 from simulator.scheduling.stretches import first_stretch, span_s, tidy_stretches
 
 
@@ -106,9 +106,7 @@ def first_in_boxes(
     """
     block, order, state = boxes.block, boxes.order, boxes.state[0]
     best_x, best_s = NONE, until_s
-    grade = 0
-    while grade + 1 < boxes.grade_gpus.shape[0] and boxes.grade_gpus[grade + 1] <= gpus:
-        grade += 1
+    grade = grade_of(boxes.grade_gpus, gpus)
     longest_s = boxes.longest_s[grade]
     for place in range(state.blocks):
         at = order[place]

@@ -128,6 +128,15 @@ def new_profile(
 
 
 @kernel
+def grade_of(grades: Ints, wanted: int) -> int:
+    """Return the largest of some ascending grades that a request reaches, the first where it reaches none."""
+    grade = 0
+    while grade + 1 < grades.shape[0] and grades[grade + 1] <= wanted:
+        grade += 1
+    return grade
+
+
+@kernel
 def step_at(profile: Profile, near: int, time_s: float) -> int:
     """Return the step at a time, inserted if need be.
 

@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from simulator.compiled import kernel
-from simulator.scheduling.profile import Profile, let_go
+from simulator.scheduling.profile import Profile, grade_of, let_go
 
 _ULP = 2.0**-52
 
@@ -186,9 +186,7 @@ def first_stretch(profile: Profile, claimant: int, nodes: int, length_s: float, 
         Only one that begins in this block or later counts, -1 for all.
     """
     step, state = profile.step, profile.state[0]
-    grade = 0
-    while grade + 1 < profile.grade_nodes.shape[0] and profile.grade_nodes[grade + 1] <= nodes:
-        grade += 1
+    grade = grade_of(profile.grade_nodes, nodes)
     last = block_at(profile, before_s) if before_s < np.inf else state.blocks - 1
     for at in range(max(block, step[state.head].block), last + 1):
         if profile.longest_s[claimant, grade, at] >= length_s:
@@ -202,9 +200,7 @@ def first_stretch(profile: Profile, claimant: int, nodes: int, length_s: float, 
 @kernel
 def next_stretch(profile: Profile, claimant: int, nodes: int, length_s: float, before_s: float, begin: int) -> int:
     """Return the same of the stretches from a step on, as if there were nothing free before it."""
-    grade = 0
-    while grade + 1 < profile.grade_nodes.shape[0] and profile.grade_nodes[grade + 1] <= nodes:
-        grade += 1
+    grade = grade_of(profile.grade_nodes, nodes)
     found = _look_closely(profile, claimant, grade, begin, True, nodes, length_s, before_s)
     if found >= 0:
         return int(found)
@@ -229,9 +225,7 @@ def earliest_stretch(profile: Profile, nodes: int, length_s: float, own: int) ->
         own = step[own].before
     if own == state.head:
         return own
-    grade = 0
-    while grade + 1 < profile.grade_nodes.shape[0] and profile.grade_nodes[grade + 1] <= nodes:
-        grade += 1
+    grade = grade_of(profile.grade_nodes, nodes)
     before_s = step[own].time_s
     for block in range(step[state.head].block, step[own].block + 1):
         if profile.longest_s[0, grade, block] >= length_s:

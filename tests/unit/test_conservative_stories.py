@@ -86,11 +86,36 @@ def test_a_job_takes_the_nodes_that_others_can_use_least() -> None:
 
 @pytest.mark.parametrize("spares", [0, 1])
 def test_a_reserved_node_is_no_spare(spares: int) -> None:
-    """The last of four nodes is kept for b; the shelf takes the one before it."""
+    """The last of four nodes, at first the spare, is kept for b from 100 to 500; a holds all others."""
     window = Window("demo", 100.0, 500.0, np.array([3]), "b", is_maintenance=False)
-    jobs = asking((8 * (3 - spares), 1000, 0), (8, 50, 200), accounts="ab")
+    jobs = asking((24, 1000, 0), (8, 50, 200), (8, 400, 300), accounts="aba")
     outcome = story(world(machine(4, spares=spares), jobs, profile(), windows=(window,), scheduling=Easy()), [])
-    assert outcome.tables["jobs"]["start_s"].tolist() == [0, 200]
+    # After the reservation the node is a spare again, so the last job waits for the end of the first.
+    assert outcome.tables["jobs"]["start_s"].tolist() == [0, 200, 1000 if spares else 500]
+
+
+def test_a_job_without_nodes_runs_beside_one_on_the_only_node() -> None:
+    """The node is lost at 10 and back at 15, too late for the first job to end before it is kept for b from 100 on."""
+    window = Window("demo", 100.0, 200.0, np.array([0]), "b", is_maintenance=False)
+    jobs = asking((8, 90, 0), (8, 50, 5), (8, 20, 6), accounts="abb")
+    kind = fault(1e-9, repair=repair("fixed", 5.0))
+    outcome = story(world(machine(1), jobs, profile(), kind, windows=(window,), scheduling=Easy()), [(10.0, 0, 0)])
+    # The first job waits for the node until 200; those of b have it meanwhile.
+    assert outcome.tables["jobs"]["start_s"].tolist() == [0, 15, 65]
+    assert outcome.tables["jobs"]["end_s"].tolist() == [290, 65, 85]
+
+
+def test_a_spare_goes_only_to_a_job_to_which_it_is_open() -> None:
+    """Node 0 is lost at 50. The spare, node 3, is kept for b from 500 on; the job, until 1,000, gets node 2."""
+    window = Window("demo", 500.0, 600.0, np.array([3]), "b", is_maintenance=False)
+    jobs = asking((16, 1000, 0), (8, 50, 510), accounts="ab")
+    kind = fault(1e-9, repair=repair("fixed", 5000.0))
+    crowd = world(machine(4, spares=1), jobs, profile(1e9), kind, windows=(window,), scheduling=Easy())
+    spans = story(crowd, [(50.0, 0, 0)]).tables["spans"]
+    held = {(int(node), str(job)) for node, job in zip(spans["node"], spans["job"], strict=True)}
+    assert (2, "job-0") in held
+    assert (3, "job-0") not in held
+    assert (3, "job-1") in held
 
 
 @pytest.mark.parametrize("placement", [BestFit(), Spread(), TopologyAware(wait_for_fit=True)])

@@ -261,6 +261,21 @@ def test_answer_metric_that_the_runs_lack_is_no_value(tmp_path: Path) -> None:
     assert study_answer(results).kind == "no_value"
 
 
+def test_an_answer_about_waits_says_how_many_jobs_it_leaves_out(tmp_path: Path) -> None:
+    write_results(tmp_path, VARIANTS, replications=2, facts={"answer_metric": "wait_mean_s"})
+    runs = pd.read_parquet(tmp_path / "runs.parquet")
+    counts = dict(zip(VARIANTS, (1.0, 2003.0, 0.0, 7.5), strict=True))
+    runs["jobs_waiting"] = runs["variant"].map(counts)
+    summary = pd.read_csv(tmp_path / "summary.csv")
+    mine = summary["metric"] == "jobs_waiting"
+    summary.loc[mine, "mean"] = summary.loc[mine, "variant"].map(counts)
+    runs.to_parquet(tmp_path / "runs.parquet")
+    summary.to_csv(tmp_path / "summary.csv", index=False)
+    sentence = study_answer(read_results(tmp_path)).sentence
+    left_out = f"2,003 in “{VARIANTS[1]}”, 7.5 in “{VARIANTS[3]}”, 1 in “{VARIANTS[0]}”."
+    assert sentence.endswith(f"It leaves out jobs that still waited at the end (means): {left_out}")
+
+
 def test_names_that_look_like_missing_values_stay_names(tmp_path: Path) -> None:
     results = read_results(write_results(tmp_path, variants=["nan", "None", "1"], replications=3))
     assert [row[1] for row in differences_table(results, ["ettr"]).rows] == ["None", "1"]
