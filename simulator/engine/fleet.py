@@ -237,10 +237,9 @@ class Fleet:
         self.shelve(spares, now_s)  # reserved now, they become free
         self.refill(now_s)
 
-    def release(self, ids: Ids, now_s: float) -> None:
+    def release(self, ids: Ids) -> None:
         """Let nodes be spares again after a reservation."""
         self._reserved[ids] -= 1
-        self.refill(now_s)
 
     def start_test(self, ids: Ids, now_s: float) -> None:
         """Book nodes whose repair is done as testing, unless another outage keeps them down."""

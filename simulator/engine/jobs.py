@@ -227,7 +227,7 @@ class Jobs:
                 sim.fleet.give_back_part(node, run.job, run.gpus, sim.now)
         else:
             sim.fleet.give_back(ids, sim.now)
-        self._serve_short()
+        self.serve_short()
         sim.dispatcher.request_pass()
 
     # --- interruption and recovery -------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ class Jobs:
                 self._enter(run, "waiting_for_nodes")
                 run.phases_start_s = sim.now
                 self._short.append(run)
-                self._serve_short()
+                self.serve_short()
             case Requeue(delay_s):
                 # Copies on the nodes go with the nodes; what outlives a whole domain stays.
                 lost_gpu_s = self.lose_work(run, "domain")
@@ -334,7 +334,7 @@ class Jobs:
         self.held_back -= 1
         self._sim.dispatcher.submit(run.job)
 
-    def _serve_short(self) -> None:
+    def serve_short(self) -> None:
         """Give spares and idle nodes to gangs that lack nodes; a gang that is complete restarts."""
         sim = self._sim
         if not self._short and sim.fleet.is_shelf_full:
@@ -438,7 +438,7 @@ class Jobs:
         if len(ids):
             sim = self._sim
             sim.fleet.shelve(ids, sim.now)
-            self._serve_short()
+            self.serve_short()
             sim.dispatcher.request_pass()
 
     def cordon(self, incident: Incident) -> bool:

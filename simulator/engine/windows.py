@@ -84,7 +84,8 @@ class Windows:
             sim.fleet.start_test(free, sim.now)
             sim.jobs.receive(sim.fleet.put_back(free, sim.now))
         else:
-            sim.fleet.release(window.nodes, sim.now)
+            sim.fleet.release(window.nodes)
+            sim.jobs.serve_short()  # nodes are open to them again
         sim.dispatcher.request_pass()
 
 

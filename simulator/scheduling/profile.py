@@ -7,9 +7,6 @@ lies between them: nothing is searched for and nothing is shifted, however long 
 
 Each reservation needs at most two steps. Steps are also gathered in blocks, runs of about as many steps as there are
 blocks, for the index of `simulator.scheduling.stretches`.
-
-Where nodes are kept for somebody not all free nodes are for everybody, and a step counts them in several columns, for
-which `simulator.scheduling.kinds` has the rules. Elsewhere there is one column.
 """
 
 from __future__ import annotations
@@ -32,6 +29,7 @@ BLOCK_STEPS = 8
 _STEP = np.dtype(
     [
         ("time_s", np.float64),
+        ("free", np.int64),
         ("after", np.int64),  # the next step, -1 for none
         ("before", np.int64),
         ("uses", np.int32),  # reservations that begin or end here, and others that need the step to stay
@@ -50,7 +48,7 @@ _STATE = np.dtype(
         ("fewest_steps", np.int64),  # of a new block
         ("block_steps", np.int64),  # of each block when they were made
         ("is_crowded", np.bool_),  # whether a block has become much larger since
-        ("level", np.int64),  # nodes free when every reservation has ended, where they are of one kind
+        ("level", np.int64),  # nodes free when every reservation has ended
     ],
     align=True,
 )
@@ -61,37 +59,26 @@ class Profile(NamedTuple):
 
     Parameters
     ----------
-    step : record array, shape (steps,)
+    step : record array
         The steps, in no order; the list is in their links.
-    free : int array, shape (steps, columns)
-        Nodes that are free from each step on; more columns where nodes are of several kinds.
     state : record array, shape (1,)
         Where the list begins, and counts.
     grade_nodes : int array, shape (grades,)
         Sizes of request that the index tells apart, ascending.
     block : record array, shape (blocks,)
         First step of every block, in order of time, and how many steps were inserted since it was made.
-    longest_s : float array, shape (claimants, grades, blocks)
-        No stretch of the grade in the column of the claimant that begins in the block is longer; see
-        `simulator.scheduling.stretches`. There is one claimant where nothing is kept for anybody.
+    longest_s : float array, shape (grades, blocks)
+        No stretch of the grade that begins in the block is longer; see `simulator.scheduling.stretches`.
     """
 
     step: NDArray[np.record]
-    free: Ints
     state: NDArray[np.record]
     grade_nodes: Ints
     block: NDArray[np.record]
     longest_s: NDArray[np.float64]
 
 
-def new_profile(
-    reservations: int,
-    sizes: Ints,
-    fewest_steps: int = BLOCK_STEPS,
-    claimants: int = 1,
-    columns: int = 1,
-    marks: int = 0,
-) -> Profile:
+def new_profile(reservations: int, sizes: Ints, fewest_steps: int = BLOCK_STEPS) -> Profile:
     """Return a profile still to be cleared, with room for so many reservations at once.
 
     Parameters
@@ -102,38 +89,22 @@ def new_profile(
         Nodes that reservations may want. Others are allowed, none below the least; they are found less fast.
     fewest_steps : int
         Steps of a block at least.
-    claimants, columns : int
-        Columns of ``free`` that have an index, and all of them.
-    marks : int
-        Steps that stay without reservations, beside the first.
     """
     grades = np.unique(sizes)
     if len(grades) > MOST_GRADES:
         grades = grades[np.linspace(0, len(grades) - 1, MOST_GRADES).astype(np.int64)]
-    # The head, and one for a reservation that is at two places while it moves.
-    most_steps = 2 * reservations + marks + 4
+    most_steps = 2 * reservations + 4  # the head, and one for a reservation that is at two places while it moves
     most_blocks = most_steps // fewest_steps + 1
-    all_steps = most_steps + most_blocks  # the first step of a block is kept after its last use
     # Not zeroed: what is never used stays without memory.
     profile = Profile(
-        np.recarray(all_steps, _STEP),
-        np.empty((all_steps, columns), np.int64),
+        np.recarray(most_steps + most_blocks, _STEP),  # the first step of a block is kept after its last use
         np.recarray(1, _STATE),
         grades,
         np.recarray(most_blocks, _BLOCK),
-        np.empty((claimants, len(grades), most_blocks)),
+        np.empty((len(grades), most_blocks)),
     )
     profile.state[0].fewest_steps = fewest_steps
     return profile
-
-
-@kernel
-def grade_of(grades: Ints, wanted: int) -> int:
-    """Return the largest of some ascending grades that a request reaches, the first where it reaches none."""
-    grade = 0
-    while grade + 1 < grades.shape[0] and grades[grade + 1] <= wanted:
-        grade += 1
-    return grade
 
 
 @kernel
@@ -160,8 +131,7 @@ def step_at(profile: Profile, near: int, time_s: float) -> int:
         state.untouched += 1
     after = step[near].after
     step[new].time_s = time_s
-    for column in range(profile.free.shape[1]):
-        profile.free[new, column] = profile.free[near, column]
+    step[new].free = step[near].free
     step[new].after = after
     step[new].before = near
     step[new].uses = 0

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from simulator.compiled import kernel
 from simulator.scheduling.profile import Ints, Profile, let_go, step_at
-from simulator.scheduling.stretches import earliest_stretch, first_stretch, note_stretches, tidy_stretches
+from simulator.scheduling.stretches import first_stretch, note_stretches, tidy_stretches
 
 _RESERVATION = np.dtype(
     [
@@ -32,12 +32,11 @@ def no_reservations(jobs: int) -> NDArray[np.record]:
 def clear(profile: Profile, now_s: float, level: int) -> None:
     """Make a profile in which so many nodes are free from now on for ever."""
     head, state = profile.step[0], profile.state[0]
-    head.time_s, head.after, head.before = now_s, -1, -1
+    head.time_s, head.free, head.after, head.before = now_s, level, -1, -1
     head.uses, head.block = 1, 0  # the head stays without reservations
-    profile.free[0, 0] = profile.state[0].level = level
     profile.block[0].first, profile.block[0].inserted = 0, 0
-    profile.longest_s[:, :, 0] = np.inf
-    state.head, state.steps, state.spare, state.untouched = 0, 1, -1, 1
+    profile.longest_s[:, 0] = np.inf
+    state.head, state.steps, state.spare, state.untouched, state.level = 0, 1, -1, 1, level
     state.blocks, state.block_steps, state.is_crowded = 1, state.fewest_steps, False
 
 
@@ -59,7 +58,7 @@ def advance(profile: Profile, now_s: float) -> None:
         step[head].uses += 1
         block = step[head].block
         profile.block[block].first = head
-        profile.longest_s[:, :, block] = np.inf
+        profile.longest_s[:, block] = np.inf
 
 
 @kernel
@@ -67,40 +66,40 @@ def lift(profile: Profile, nodes: int) -> None:
     """Add nodes to the machine, or take them out of it when ``nodes`` is negative."""
     at = profile.state[0].head
     while at >= 0:
-        profile.free[at, 0] += nodes
+        profile.step[at].free += nodes
         at = profile.step[at].after
     profile.state[0].level += nodes
-    profile.longest_s[:, :, : profile.state[0].blocks] = np.inf
+    profile.longest_s[:, : profile.state[0].blocks] = np.inf
 
 
 @kernel
 def fewest_free(profile: Profile) -> int:
     """Return how many nodes are free when they are fewest; negative where more is reserved than there is."""
     at = profile.state[0].head
-    fewest = profile.free[at, 0]
+    fewest = profile.step[at].free
     while at >= 0:
-        fewest = min(fewest, profile.free[at, 0])
+        fewest = min(fewest, profile.step[at].free)
         at = profile.step[at].after
     return int(fewest)
 
 
 @kernel
-def change_free(profile: Profile, first: int, last: int, nodes: int) -> None:
+def _change(profile: Profile, first: int, last: int, nodes: int) -> None:
     """Give nodes back between two steps, or take them when ``nodes`` is negative."""
     if first == last:
         return
-    step, free = profile.step, profile.free
-    low = high = free[first, 0]
+    step = profile.step
+    low = high = step[first].free
     at = first
     while at != last:
-        low, high = min(low, free[at, 0]), max(high, free[at, 0])
-        free[at, 0] += nodes
+        low, high = min(low, step[at].free), max(high, step[at].free)
+        step[at].free += nodes
         at = step[at].after
-    note_stretches(profile, 0, first, last, min(low, low + nodes), max(high, high + nodes))
+    note_stretches(profile, first, last, min(low, low + nodes), max(high, high + nodes))
 
 
 @kernel
-def last_until(profile: Profile, at: int, time_s: float) -> int:
+def _last_until(profile: Profile, at: int, time_s: float) -> int:
     """Return the last step that is not after a time, which ``at`` is not."""
     step = profile.step
     while step[at].after >= 0 and step[step[at].after].time_s <= time_s:
@@ -112,8 +111,8 @@ def last_until(profile: Profile, at: int, time_s: float) -> int:
 def reserve(profile: Profile, reservation: np.record, first: int, end_s: float) -> None:
     """Reserve from a step until a time, which is not before it; from the present if ``first`` is -1."""
     start = first if first >= 0 else profile.state[0].head
-    last = step_at(profile, last_until(profile, start, end_s), end_s)
-    change_free(profile, start, last, -reservation.nodes)
+    last = step_at(profile, _last_until(profile, start, end_s), end_s)
+    _change(profile, start, last, -reservation.nodes)
     if first >= 0:
         profile.step[first].uses += 1
     profile.step[last].uses += 1
@@ -128,8 +127,10 @@ def start_job(profile: Profile, reservation: np.record) -> None:
 
 
 @kernel
-def forget(profile: Profile, reservation: np.record) -> None:
-    """Forget a reservation whose nodes have been given back."""
+def give_up(profile: Profile, reservation: np.record) -> None:
+    """End a reservation before its time, or at it."""
+    start = reservation.first if reservation.first >= 0 else profile.state[0].head
+    _change(profile, start, reservation.last, reservation.nodes)
     if reservation.first >= 0:
         let_go(profile, reservation.first)
     let_go(profile, reservation.last)
@@ -137,17 +138,10 @@ def forget(profile: Profile, reservation: np.record) -> None:
 
 
 @kernel
-def give_up(profile: Profile, reservation: np.record) -> None:
-    """End a reservation before its time, or at it."""
-    start = reservation.first if reservation.first >= 0 else profile.state[0].head
-    change_free(profile, start, reservation.last, reservation.nodes)
-    forget(profile, reservation)
-
-
-@kernel
 def place(profile: Profile, reservation: np.record) -> float:
     """Reserve at the earliest place; return its start, infinite if too few are free even when all have ended."""
-    first = first_stretch(profile, 0, reservation.nodes, reservation.length_s, np.inf, -1)
+    nowhere = reservation.first  # -1 as long as there is none: wherever it fits
+    first = first_stretch(profile, reservation.nodes, reservation.length_s, nowhere)
     if first < 0:
         return np.inf
     start_s = profile.step[first].time_s
@@ -157,40 +151,27 @@ def place(profile: Profile, reservation: np.record) -> float:
 
 
 @kernel
-def end_earlier(profile: Profile, reservation: np.record, to: int) -> tuple[int, int, int]:
-    """Return what must change for a reservation to begin at an earlier step.
-
-    Returns
-    -------
-    end : int
-        The step where it then ends.
-    until : int
-        Its nodes are still to be taken from the earlier step until this one.
-    freed : int
-        They are to be given back from this one up to its present end. Where the two places overlap nothing changes.
-    """
+def _move(profile: Profile, reservation: np.record, to: int) -> None:
+    """Move a reservation forward to a step from which on it fits."""
     step = profile.step
-    first, last = reservation.first, reservation.last
+    first, last, nodes = reservation.first, reservation.last, reservation.nodes
     end_s = step[to].time_s + reservation.length_s
-    if end_s > step[first].time_s:
+    if end_s > step[first].time_s:  # the two places overlap, and where they do nothing changes
         near = last
         while step[near].time_s > end_s:
             near = step[near].before
         end = step_at(profile, near, end_s)
-        return end, first, end
-    end = step_at(profile, last_until(profile, to, end_s), end_s)
-    return end, end, first
-
-
-@kernel
-def settle_earlier(profile: Profile, reservation: np.record, to: int, end: int) -> None:
-    """Let a reservation begin and end at two other steps, between which its nodes have been taken."""
-    profile.step[to].uses += 1
-    profile.step[end].uses += 1
-    let_go(profile, reservation.first)
-    let_go(profile, reservation.last)
+        _change(profile, to, first, -nodes)
+        _change(profile, end, last, nodes)
+    else:
+        end = step_at(profile, _last_until(profile, to, end_s), end_s)
+        _change(profile, to, end, -nodes)
+        _change(profile, first, last, nodes)
+    step[to].uses += 1
+    step[end].uses += 1
+    let_go(profile, first)
+    let_go(profile, last)
     reservation.first, reservation.last = to, end
-    tidy_stretches(profile)
 
 
 @kernel
@@ -218,15 +199,20 @@ def compress(profile: Profile, reservations: NDArray[np.record], queue: Ints, st
     ----------
     A. Mu'alem and D. Feitelson, IEEE TPDS 12(6), 2001, section on conservative backfilling.
     """
+    step, state = profile.step, profile.state[0]
     tidy_stretches(profile)
     for job in queue:
         reservation = reservations[job]
         if reservation.last < 0:
             continue
-        to = earliest_stretch(profile, reservation.nodes, reservation.length_s, reservation.first)
+        nodes, to = reservation.nodes, reservation.first
+        # MUST HOLD: never later than its guarantee. From here on it fits, its own place being free for it.
+        while to != state.head and step[step[to].before].free >= nodes:
+            to = step[to].before
+        if to != state.head:
+            earlier = first_stretch(profile, nodes, reservation.length_s, to)
+            to = earlier if earlier >= 0 else to
         if to != reservation.first:
-            end, until, freed = end_earlier(profile, reservation, to)
-            change_free(profile, to, until, -reservation.nodes)
-            change_free(profile, freed, reservation.last, reservation.nodes)
-            start_s[job] = profile.step[to].time_s
-            settle_earlier(profile, reservation, to, end)
+            _move(profile, reservation, to)
+            start_s[job] = step[to].time_s
+            tidy_stretches(profile)

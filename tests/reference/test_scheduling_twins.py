@@ -417,7 +417,7 @@ def steps(profile: Profile) -> list[tuple[float, int, int, int]]:
     while at >= 0:
         step = profile.step[at]
         assert step.before == before
-        found.append((float(step.time_s), int(profile.free[at, 0]), int(step.block), at))
+        found.append((float(step.time_s), int(step.free), int(step.block), at))
         at, before = int(step.after), at
     return found
 
@@ -435,7 +435,7 @@ def assert_is_sound(profile: Profile) -> None:
             if free >= nodes and start is None:
                 start = (time, block)
             elif free < nodes and start is not None:
-                assert profile.longest_s[0, grade, start[1]] >= time - start[0]
+                assert profile.longest_s[grade, start[1]] >= time - start[0]
                 start = None
 
 
@@ -474,7 +474,7 @@ def test_profile_equals_a_list_of_reservations(seed: int, are_whole: bool, varie
             lift(profile, 1)
             total += 1
         nodes, length = int(rng.integers(1, total + 2)), float(rng.integers(1, 40))
-        found = first_stretch(profile, 0, nodes, length, np.inf, -1)
+        found = first_stretch(profile, nodes, length, -1)
         start = slow_earliest(list(taken.values()), total, now, nodes, length)
         assert (profile.step[found].time_s if found >= 0 else math.inf) == start
     assert_is_sound(profile)
@@ -495,11 +495,6 @@ def test_a_reservation_from_the_present_uses_no_step_but_its_end() -> None:
     assert [step[:2] for step in steps(profile)] == [(5.0, 6), (9.0, 8)]
 
 
-def found_s(profile: Profile, length_s: float) -> float:
-    """Return from when a node is free for so long."""
-    return float(profile.step[first_stretch(profile, 0, 1, length_s, np.inf, -1)].time_s)
-
-
 def test_a_length_that_fits_only_as_a_rounded_sum_is_found() -> None:
     # 0.1 + 4.0 is 4.1 in floats, but 4.1 - 0.1 is less than 4.0.
     assert 0.1 + 4.0 == 4.1
@@ -510,8 +505,8 @@ def test_a_length_that_fits_only_as_a_rounded_sum_is_found() -> None:
         reservations[j].nodes, reservations[j].length_s = 1, length
         place(profile, reservations[j])
     index_stretches(profile)
-    searched = [(length, found_s(profile, length)) for length in (4.0, 5.0)]
+    searched = [(length, profile.step[first_stretch(profile, 1, length, -1)].time_s) for length in (4.0, 5.0)]
     give_up(profile, reservations[1])
-    searched += [(length, found_s(profile, length)) for length in (4.0, 5.0, 4.0)]
+    searched += [(length, profile.step[first_stretch(profile, 1, length, -1)].time_s) for length in (4.0, 5.0, 4.0)]
     end_s = steps(profile)[-1][0]
     assert searched == [(4.0, end_s), (5.0, end_s), (4.0, 0.1), (5.0, end_s), (4.0, 0.1)]

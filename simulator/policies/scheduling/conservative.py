@@ -1,18 +1,23 @@
-"""Conservative backfilling: every job has a guaranteed start, which later ones must not delay."""
+"""Conservative backfilling: jobs have planned starts, which later ones must not delay."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from simulator.errors import PolicyError
 from simulator.policies.decisions import Start, Wake
+from simulator.policies.fields import parameter
 from simulator.policies.scheduling.counted_guarantees import CountedGuarantees
-from simulator.policies.scheduling.node_guarantees import NodeGuarantees
+from simulator.policies.scheduling.node_plan import NodePlan
 from simulator.policies.views import SchedulerView
+
+DEPTH = 100
+"""Jobs that are planned by node where nothing else is said (assumption)."""
 
 
 @dataclass
@@ -23,45 +28,71 @@ class Memory:
     ----------
     capacity_gpus : int
         GPUs in service at the last pass.
-    guarantees : CountedGuarantees, NodeGuarantees, or None
-        Guarantees, from the first pass on.
+    plan : CountedGuarantees, NodePlan, or None
+        Planned starts, from the first pass on.
     """
 
     capacity_gpus: int = 0
-    guarantees: CountedGuarantees | NodeGuarantees | None = None
+    plan: CountedGuarantees | NodePlan | None = None
 
 
 @dataclass(frozen=True)
 class Conservative:
-    """Give every job the earliest start that delays no guarantee, and start those whose time has come.
+    """Give jobs the earliest start that delays no planned one, and start those whose time has come.
 
-    Exact semantics are in docs/scheduling-semantics.md. It needs an estimate of every job. It counts GPUs, or
-    plans by node where jobs share nodes or some are kept for somebody.
+    Exact semantics are in docs/scheduling-semantics.md. It needs an estimate of every job. It counts GPUs and plans
+    every job, or plans by node where jobs share nodes or some are kept for somebody.
     """
 
+    depth: int | Literal["all"] | None = parameter(
+        None,
+        "how many jobs of the queue have a planned start, where it plans by node; 100 by default "
+        "(Slurm: bf_max_job_test)",
+        at_least=1,
+    )
+    window: float | None = parameter(
+        None,
+        "how far ahead starts are planned, where it plans by node; without it there is no limit (Slurm: bf_window)",
+        unit="duration",
+        at_least=1e-9,
+    )
+    resolution: float | None = parameter(
+        None,
+        "ends are rounded up to multiples of it, where it plans by node; exact without it (Slurm: bf_resolution)",
+        unit="duration",
+        at_least=1e-9,
+    )
+
     acts_always: ClassVar[bool] = True
-    """A job gets its guarantee when it arrives, on a full machine too."""
+    """A job gets its planned start when it arrives, on a full machine too."""
     needs_estimates: ClassVar[bool] = True
-    """It cannot promise anything behind a job without an estimate."""
+    """It cannot plan anything behind a job without an estimate."""
+    keys_by_node: ClassVar[tuple[str, ...]] = ("depth", "window", "resolution")
+    """Keys that have a meaning only where it plans by node."""
 
     def remember(self) -> Memory:
-        """Return where guarantees are kept during a run."""
+        """Return where planned starts are kept during a run."""
         return Memory()
 
     def schedule(self, view: SchedulerView) -> Sequence[Start | Wake]:
-        """Return the jobs to start now, and when the next guarantee falls due."""
+        """Return the jobs to start now, and when the next planned start falls due."""
         queue, known, memory = view.queue, view.queue.known, view.memory
         assert isinstance(memory, Memory)
         is_usable = np.isfinite(queue.requested_s) & (queue.requested_s > 0)
         if not is_usable.all():
             job = known.job[queue.job[~is_usable][0]]
-            reason = f"job {job} has no usable estimate: a guarantee rests on a positive, finite one"
+            reason = f"job {job} has no usable estimate: a planned start rests on a positive, finite one"
             raise PolicyError(type(self).__name__, view.now_s, reason)
-        compresses = view.ended_early or view.capacity_gpus > memory.capacity_gpus
+        moves = view.ended_early or view.capacity_gpus > memory.capacity_gpus
         memory.capacity_gpus = view.capacity_gpus
-        if memory.guarantees is None:
-            if view.shares_nodes or view.has_windows:  # until the end of the run: what was promised stays promised
-                memory.guarantees = NodeGuarantees(known, view.nodes, view.now_s)
+        if memory.plan is None:  # until the end of the run: what was planned stays planned
+            if view.shares_nodes or view.has_windows or self._is_by_node:
+                depth = None if self.depth == "all" else self.depth or DEPTH
+                memory.plan = NodePlan(known, depth, self.window or math.inf, self.resolution or 0.0)
             else:
-                memory.guarantees = CountedGuarantees(len(known.submit_s), known.gpus, view.now_s)
-        return memory.guarantees.pass_over(view, compresses)
+                memory.plan = CountedGuarantees(len(known.submit_s), known.gpus, view.now_s)
+        return memory.plan.pass_over(view, moves)
+
+    @property
+    def _is_by_node(self) -> bool:
+        return self.depth not in (None, "all") or self.window is not None or self.resolution is not None
