@@ -150,6 +150,6 @@ def test_a_lost_node_makes_all_promises_anew() -> None:
 def test_a_job_without_a_usable_estimate_is_refused(requested_s: float, gpus: int) -> None:
     jobs = job_table([1], [10.0], gpus=[gpus], shares=[gpus < 8], requested_s=[requested_s])
     with pytest.raises(
-        PolicyError, match="job job-0 has no usable estimate: a guarantee rests on a positive, finite one"
+        PolicyError, match="job job-0 has no usable estimate: a planned start rests on a positive, finite one"
     ):
         starts(1, jobs)

@@ -88,7 +88,7 @@ class Conservative:
         if memory.plan is None:  # until the end of the run: what was planned stays planned
             if view.shares_nodes or view.has_windows or self._is_by_node:
                 depth = None if self.depth == "all" else self.depth or DEPTH
-                memory.plan = NodePlan(known, depth, self.window or math.inf, self.resolution or 0.0)
+                memory.plan = NodePlan(known, view.nodes, depth, self.window or math.inf, self.resolution or 0.0)
             else:
                 memory.plan = CountedGuarantees(len(known.submit_s), known.gpus, view.now_s)
         return memory.plan.pass_over(view, moves)
