@@ -44,8 +44,8 @@ JOBS, GPUS_PER_NODE = 12_500, 8
 
 
 POLICIES = ("fifo", "easy", "sjf", "priority", "multifactor", "preemptive", "quota")
-BY_NODE = ("fifo", "easy", "sjf", "multifactor", "conservative")
-"""Those timed with jobs on parts of nodes too."""
+BY_NODE = ("fifo", "easy", "sjf", "multifactor", "conservative 1", "conservative 100", "conservative 1000")
+"""Those timed with jobs on parts of nodes too; conservative backfilling with its depth."""
 
 
 @dataclass
@@ -57,7 +57,8 @@ class Timed:
     plain_s: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.policy = families()["scheduling"][self.name]()
+        name, _, depth = self.name.partition(" ")
+        self.policy = families()["scheduling"][name](**({"depth": int(depth)} if depth else {}))
         if hasattr(self.policy, "usage_half_life_s"):
             self.usage_half_life_s = self.policy.usage_half_life_s
 
@@ -139,7 +140,7 @@ def passes(name: str, shares: bool, is_hard: bool) -> str:
     engine.run(crowd(timed, shares, is_hard))
     ours_s = sorted(timed.pass_s)
     wanted = "parts of nodes too" if shares else "whole nodes"
-    row = f"{name:<12} {'hard' if is_hard else 'easy':<6} {wanted:<20} {len(ours_s):>6}"
+    row = f"{name:<17} {'hard' if is_hard else 'easy':<6} {wanted:<20} {len(ours_s):>6}"
     row += f"  {1e3 * statistics.median(ours_s):>9.3f} {1e3 * ours_s[-1]:>9.3f}"
     if not timed.plain_s:
         return row
@@ -158,7 +159,7 @@ def main() -> None:
     for policy in ("fifo", "easy"):
         print(measured(family_w(100_000), policy, repeats))
     print(f"\nA pass over {WAITING:,} or more waiting jobs, promised: 5 ms")
-    head = f"{'policy':<12} {'queue':<6} {'jobs want':<20} {'passes':>6}"
+    head = f"{'policy':<17} {'queue':<6} {'jobs want':<20} {'passes':>6}"
     print(f"{head}  {'median ms':>9} {'most ms':>9}  {'plain ms':>9} {'ratio':>7}")
     for shares, names in ((False, (*POLICIES, "conservative")), (True, BY_NODE)):
         for is_hard in (False, True):

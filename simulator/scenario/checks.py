@@ -411,6 +411,19 @@ def _scheduler(spec: VariantSpec) -> Iterator[Complaint]:
                 where: KeyPath = ("workload", "jobs", position)
                 problem = f"policy {name!r} needs an estimate of every job"
                 yield Complaint(where, problem, allowed='requested: "12 h"')
+    by_node = getattr(policy, "keys_by_node", ())
+    for key, value in spec.scheduling.own_keys().items() if by_node and not _may_plan_by_node(spec) else ():
+        if key in by_node and value != "all":
+            problem = f"policy {name!r} plans every job where all take whole nodes and none is kept for anybody"
+            yield Complaint(("scheduling", key), problem, repr(value), "depth: all, or leave the key out")
+
+
+def _may_plan_by_node(spec: VariantSpec) -> bool:
+    """Return whether jobs may share nodes, or nodes are kept for somebody."""
+    workload, g = spec.workload, spec.cluster.node.gpus
+    is_drawn = workload.synthetic is not None or workload.trace is not None
+    shares = is_drawn or any(job.gpus is not None and job.gpus < g for job in workload.jobs)
+    return bool(spec.reservations) or (spec.cluster.node_sharing and shares)
 
 
 def _strangers(spec: VariantSpec, named: Mapping[KeyPath, str]) -> Iterator[Complaint]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from functools import reduce
+from operator import or_
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import Field, create_model
 
@@ -52,6 +55,10 @@ def _annotation(policy: type, field: dataclasses.Field[Any]) -> tuple[Any, Any]:
     plain: Any = get_type_hints(policy)[field.name]
     if plain == Numbers:
         return Annotated[dict[_Text, Annotated[float, Field(**bounds)]], Field(description=meaning)], _UNSET
+    if get_origin(plain) in (Union, UnionType):  # a number or a word; bounds are for the number, and None is no key
+        kinds = [kind for kind in get_args(plain) if kind is not NoneType]
+        plain = reduce(or_, [Annotated[kind, Field(**bounds)] if kind in (int, float) else kind for kind in kinds])
+        bounds = {}
     return Annotated[plain, Field(description=meaning, **bounds)], _UNSET
 
 

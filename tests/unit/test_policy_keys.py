@@ -10,6 +10,7 @@ import pytest
 import simulator as sim
 from simulator.errors import InputError
 from simulator.policies.health.strikes import Strikes
+from simulator.policies.scheduling.conservative import Conservative
 from simulator.policies.scheduling.quota import Quota
 from simulator.scenario.assembly import assemble
 
@@ -58,6 +59,44 @@ def test_health_is_a_section_of_its_own(tmp_path: Path) -> None:
 def test_wrong_keys_are_named(tmp_path: Path, more: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         loaded(tmp_path, more)
+
+
+ALL = "scheduling.{}: policy 'conservative' plans every job where all take whole nodes and none is kept for anybody"
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("depth: 7", ALL.format("depth") + "; found 7; allowed: depth: all, or leave the key out"),
+        ("window: 2 days", ALL.format("window")),
+        ("resolution: 1 min", ALL.format("resolution")),
+        ("depth: 0", "scheduling.depth: too small; found 0; allowed: at least 1 or all"),
+        ("depth: most", "scheduling.depth: not a whole number; found 'most'; allowed: a whole number or all"),
+        ("depth: all", ""),
+    ],
+)
+@pytest.mark.parametrize("size", ["nodes: 2", "gpus: 8"])
+def test_a_depth_is_for_plans_by_node(tmp_path: Path, keys: str, message: str, size: str) -> None:
+    text = SCENARIO.replace("nodes: 2", f"{size}, requested: 1 h") + f"scheduling: {{policy: conservative, {keys}}}\n"
+    path = tmp_path / "keys.yaml"
+    path.write_text(text, encoding="utf-8")
+    if not message:
+        assert assemble(sim.load(path), "base", 1, 0).scheduling == Conservative(depth="all")
+        return
+    with pytest.raises(InputError, match=message):
+        sim.load(path)
+
+
+@pytest.mark.parametrize("more", ["part", "reservation"])
+def test_parts_of_nodes_and_reservations_are_planned_by_node(tmp_path: Path, more: str) -> None:
+    text = SCENARIO.replace("nodes: 2", f"{'gpus: 3' if more == 'part' else 'nodes: 2'}, requested: 1 h")
+    text += "scheduling: {policy: conservative, depth: 7, window: 2 days, resolution: 1 min}\n"
+    if more == "reservation":
+        text += "reservations: [{name: demo, start: 1 h, duration: 1 h, nodes: 1, account: ada}]\n"
+    path = tmp_path / "keys.yaml"
+    path.write_text(text, encoding="utf-8")
+    world = assemble(sim.load(path), "base", 1, 0)
+    assert world.scheduling == Conservative(depth=7, window=2 * 86400.0, resolution=60.0)
 
 
 def test_scale_up_domains_come_from_the_fabric(tmp_path: Path) -> None:

@@ -41,27 +41,19 @@ class Conservative:
     """Give jobs the earliest start that delays no planned one, and start those whose time has come.
 
     Exact semantics are in docs/scheduling-semantics.md. It needs an estimate of every job. It counts GPUs and plans
-    every job, or plans by node where jobs share nodes or some are kept for somebody.
+    every job, or plans by node where jobs share nodes or some are kept for somebody. Names in brackets are Slurm's.
     """
 
     depth: int | Literal["all"] | None = parameter(
-        None,
-        "how many jobs of the queue have a planned start, where it plans by node; 100 by default "
-        "(Slurm: bf_max_job_test)",
-        at_least=1,
+        None, "by node: how many jobs of the queue have a planned start; 100 by default (bf_max_job_test)", at_least=1
     )
     window: float | None = parameter(
-        None,
-        "how far ahead starts are planned, where it plans by node; without it there is no limit (Slurm: bf_window)",
-        unit="duration",
-        at_least=1e-9,
+        None, "by node: how far ahead starts are planned; no limit by default (bf_window)", unit="duration", at_least=1
     )
     resolution: float | None = parameter(
-        None,
-        "ends are rounded up to multiples of it, where it plans by node; exact without it (Slurm: bf_resolution)",
-        unit="duration",
-        at_least=1e-9,
-    )
+        None, "by node: ends are rounded up to multiples of it; exact by default (bf_resolution)",
+        unit="duration", at_least=1,
+    )  # fmt: skip
 
     acts_always: ClassVar[bool] = True
     """A job gets its planned start when it arrives, on a full machine too."""
@@ -86,13 +78,10 @@ class Conservative:
         moves = view.ended_early or view.capacity_gpus > memory.capacity_gpus
         memory.capacity_gpus = view.capacity_gpus
         if memory.plan is None:  # until the end of the run: what was planned stays planned
-            if view.shares_nodes or view.has_windows or self._is_by_node:
+            has_keys = self.depth not in (None, "all") or self.window is not None or self.resolution is not None
+            if view.shares_nodes or view.has_windows or has_keys:
                 depth = None if self.depth == "all" else self.depth or DEPTH
                 memory.plan = NodePlan(known, view.nodes, depth, self.window or math.inf, self.resolution or 0.0)
             else:
                 memory.plan = CountedGuarantees(len(known.submit_s), known.gpus, view.now_s)
         return memory.plan.pass_over(view, moves)
-
-    @property
-    def _is_by_node(self) -> bool:
-        return self.depth not in (None, "all") or self.window is not None or self.resolution is not None
