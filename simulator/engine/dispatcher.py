@@ -333,6 +333,21 @@ class Dispatcher:
             self._refuse_placement()
         return ids
 
+    def ranked(self, run: Run) -> Ids:
+        """Return the nodes of a job in the order in which a start on just these numbers its ranks.
+
+        Where the placement policy would not start it on these nodes they follow the groups of the network.
+        """
+        machine, ids = self._sim.world.machine, run.ids
+        free = np.zeros(machine.nodes, dtype=np.bool_)
+        free[ids] = True
+        free_gpus = np.where(free, machine.gpus_per_node, 0)
+        view = PlacementView(free, free_gpus, len(ids), 0, run.job, NONE, machine.tiers, machine.scale_up)
+        found: Ids = self._as_ids(self._sim.world.placement.place(view), machine.nodes)
+        if np.array_equal(np.sort(found), np.sort(ids)):
+            return found
+        return ids[np.lexsort((ids, machine.scale_up[ids], *machine.tiers[:, ids]))]
+
     def _as_ids(self, found: Any, nodes: int) -> Ids:
         """Return what a placement policy has returned as an array of nodes."""
         try:

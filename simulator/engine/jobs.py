@@ -54,13 +54,15 @@ class Jobs:
         run.outcome = "running"
         run.expected_end_s = sim.now + float(sim.known.requested_s[run.job]) / run.speed
         self._occupy(run, ids)
+        held, run.ids = run.ids, ids
         if run.is_holding:
             self._book("wait_for_nodes", sim.now - run.phases_start_s)
+            run.ids = held
             self._enter(run, "idle")  # with its new nodes it goes on as one
-            sim.fleet.expect_end(run.ids, run.job, run.expected_end_s)
-            ids, run.is_holding = np.concatenate((run.ids, ids)), False
+            sim.fleet.expect_end(held, run.job, run.expected_end_s)
+            run.ids, run.is_holding = np.concatenate((held, ids)), False
+            run.ids = sim.dispatcher.ranked(run)
             del sim.dispatcher.holding[run.job]
-        run.ids = ids
         sim.dispatcher.running.add(run.job, self.gpus_taken(run), run.expected_end_s)
         sim.dispatcher.started_s[run.job] = sim.now
         run.loads = None
@@ -354,8 +356,10 @@ class Jobs:
         sim.fleet.refill(sim.now)
 
     def restart_in_place(self, run: Run, source: str) -> None:
-        """Begin the phases of a restart on the nodes a job holds."""
+        """Begin the phases of a restart on the nodes a job holds, which get their ranks anew."""
         restart = run.profile.restart
+        if run.profile.step is not None:
+            run.ids = self._sim.dispatcher.ranked(run)
         phases = (("tear_down", restart.tear_down_s), ("reallocate", restart.reallocate_s(_source(source))))
         self._restart(run, (*phases, *self._common_phases(run)))
 

@@ -165,6 +165,7 @@ def _of_faults(spec: VariantSpec) -> Iterator[Assumption]:
     mix = spec.faults.mix
     if mix is None or mix.name not in presets.names("faults"):
         return
+    yield from _of_counting(spec)
     given: dict[tuple[str, ...], Evidence] = {row.path: row for row in presets.preset("faults", mix.name).rows()}
     users: dict[tuple[str, str, str], list[str]] = {}
     for name in mix.classes:
@@ -175,6 +176,25 @@ def _of_faults(spec: VariantSpec) -> Iterator[Assumption]:
     for (key, value, source), classes in users.items():
         where = classes[0] if len(classes) == 1 else f"{len(classes)} classes"
         yield Assumption(f"faults.{key} ({where})", value, f"preset {mix.name}", source)
+
+
+def _of_counting(spec: VariantSpec) -> Iterator[Assumption]:
+    """Say which rates of a mix count GPUs and which nodes, where nodes differ from those it was counted on."""
+    mix, g = spec.faults.mix, spec.cluster.node.gpus
+    if mix is None or mix.gpus_per_node in (None, g):
+        return
+    of_gpus: list[str] = []
+    of_nodes: list[str] = []
+    for name, section in fault_sections(spec.faults).items():
+        rate = section.unit_rate
+        if name in mix.classes and rate is not None and not _is_overridden(spec, name, "rate"):
+            (of_gpus if rate.population == "GPU" else of_nodes).append(name)
+    why = f"counted on nodes of {mix.gpus_per_node} GPUs, these have {g}: " + "; ".join(
+        f"{what}: {', '.join(names)}"
+        for what, names in (("scaled by the GPUs of a node", of_gpus), ("as often on each node", of_nodes))
+        if names
+    )
+    yield Assumption("faults.mix", "rates by what they count", f"preset {mix.name}", why)
 
 
 def _is_overridden(spec: VariantSpec, name: str, key: str) -> bool:

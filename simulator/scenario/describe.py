@@ -14,6 +14,7 @@ from simulator.network.facts import facts
 from simulator.scenario.assembly import assemble
 from simulator.scenario.expectations import JobExpectation, faults_per_s, job_expectation, nodes_out
 from simulator.scenario.profiles import training_step
+from simulator.scenario.resolution import fault_sections
 from simulator.scenario.resolved import Scenario
 from simulator.scenario.schema import VariantSpec
 from simulator.scenario.schema_workload import JobSection, SyntheticSection
@@ -49,7 +50,7 @@ def describe(scenario: Scenario, variant: str | None = None) -> list[tuple[str, 
         (f"Scenario {scenario.name}", _study(scenario, spec)),
         ("Machine", _machine(spec, world)),
         ("Jobs", _jobs(spec, world)),
-        ("Faults expected per day", _faults(world)),
+        ("Faults expected per day", _faults(spec, world)),
         (f"Largest job, variant {name}", _largest(world)),
     ]
     if len(scenario.variants) > 1:
@@ -210,8 +211,8 @@ def _first_row(world: World, job: JobSection) -> int:
     return row
 
 
-def _faults(world: World) -> Rows:
-    rows = []
+def _faults(spec: VariantSpec, world: World) -> Rows:
+    rows, sections = [], fault_sections(spec.faults)
     for kind in world.faults:
         effect = " and ".join(
             text for text, holds in (("stops jobs", kind.stops_job), ("takes nodes out", kind.takes_node_out)) if holds
@@ -219,7 +220,9 @@ def _faults(world: World) -> Rows:
         if kind.is_of_fabric:
             effect = f"leaves {kind.capacity_left:.0%} of its links"
         per_day = f"{faults_per_s(world, kind) * DAY_S:.3g}"
-        rows.append((kind.name, f"{per_day} ({kind.scope}, {effect}, clock {kind.clock})"))
+        rate = sections[kind.name].unit_rate
+        counted = f", counted by {rate.population}" if rate is not None and rate.population != kind.scope else ""
+        rows.append((kind.name, f"{per_day} ({kind.scope}{counted}, {effect}, clock {kind.clock})"))
     if rows:
         total = sum(faults_per_s(world, kind) for kind in world.faults) * DAY_S
         rows.append(("all classes", f"{total:.3g}"))

@@ -80,7 +80,7 @@ def unit_rate_per_s(spec: VariantSpec, section: FaultClassSection) -> float:
     if rate.population == section.scope:
         return rate.value_per_s * spec.faults.rate_factor
     members = units_of(spec.cluster, rate.population)
-    return rate.value_per_s * members / units_of(spec.cluster, section.scope) * spec.faults.rate_factor
+    return rate.value_per_s * (members / units_of(spec.cluster, section.scope)) * spec.faults.rate_factor
 
 
 def _duration(section: DurationSpec | None) -> Duration:

@@ -101,6 +101,8 @@ class FaultMix(Section):
 
     name: str = "inline"
     """Name for reports."""
+    gpus_per_node: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """GPUs of the nodes on which the rates were counted, where that is known; said where the cluster has others."""
     defaults: FaultClassSection = FaultClassSection()
     """Keys of every class of the mix that does not give them itself."""
     classes: Annotated[dict[Name, FaultClassSection], Field(min_length=1)]

@@ -10,6 +10,8 @@ import pytest
 from simulator import load, units
 from simulator.errors import InputError
 from simulator.scenario import presets
+from simulator.scenario.assembly import assemble
+from simulator.scenario.expectations import job_expectation
 from simulator.scenario.resolution import repair_mix
 from simulator.scenario.schema_faults import FaultClassSection, FaultMix, RepairsSection
 from simulator.scenario.schema_machine import NodeType
@@ -45,9 +47,10 @@ def sections(name: str) -> dict[str, FaultClassSection]:
 
 
 def per_1000_node_days(section: FaultClassSection) -> float:
+    """Return the rate on nodes of 8 GPUs."""
     assert section.unit_rate is not None
-    assert section.unit_rate.population == "node"
-    return section.unit_rate.value_per_s * DAY_S * 1000
+    rate = section.unit_rate
+    return rate.value_per_s * (8 if rate.population == "GPU" else 1) * DAY_S * 1000
 
 
 @pytest.mark.parametrize("found", presets.list_presets(), ids=lambda found: f"{found.kind}-{found.name}")
@@ -97,6 +100,58 @@ def test_low_value_and_high_are_in_order(found: presets.Preset) -> None:
             assert size(row.value) <= size(row.high), row
 
 
+COUNTED_BY_NODE = {
+    "llama3_2024": {
+        "host_maintenance",
+        "ssd",
+        "power_supply",
+        "server_chassis",
+        "io_expansion_board",
+        "cpu",
+        "system_memory",
+    },
+    "byterobust_2025": {"os_kernel_panic", "disk_fault", "filesystem_mount", "hdfs_error"},
+    "stepfun_2024": {"unknown_error", "stress_test_failure", "fan", "power_supply"},
+}
+
+
+@pytest.mark.parametrize("name", COUNTED_BY_NODE)
+def test_rates_count_gpus_or_nodes_by_what_fails(name: str) -> None:
+    rates = {key: section.unit_rate for key, section in sections(name).items()}
+    assert {key for key, rate in rates.items() if rate and rate.population == "node"} == COUNTED_BY_NODE[name]
+    assert {rate.population for rate in rates.values() if rate} == {"GPU", "node"}
+
+
+def test_trays_of_four_gpus_fail_as_their_gpus_and_hosts_do(tmp_path: Path) -> None:
+    """373 of the 419 interruptions of 54 days on 16,384 GPUs count GPUs, the other 46 nodes."""
+    path = tmp_path / "rates.yaml"
+    path.write_text(
+        "name: rates\nhorizon: 10 days\ncluster: {nodes: 288, node: gb200_nvl72}\n"
+        "faults: {mix: llama3_2024}\nrepairs: {mix: tray_swap_nvl72}\nworkload: {jobs: [{name: a, nodes: all}]}\n"
+        "variants:\n  trays: {}\n  servers: {cluster: {nodes: 144, node: h100_8gpu}}\n"
+    )
+    scenario = load(path)
+    mtti_h = {}
+    for variant, nodes in (("trays", 288), ("servers", 144)):
+        world = assemble(scenario, variant, 1, 0)
+        mtti_h[variant] = job_expectation(world, world.profiles[0], nodes).mtti_s / 3600
+        by_hand = 1152 * 373 / (16384 * 54 * 24) + nodes * 46 / (2048 * 54 * 24)
+        assert mtti_h[variant] == pytest.approx(1 / by_hand, rel=1e-12)
+    assert mtti_h == pytest.approx({"trays": 39.64, "servers": 43.99}, abs=0.005)
+    (said,) = [row for row in scenario.assumptions if row.key == "faults.mix"]
+    assert said.why.startswith("counted on nodes of 8 GPUs, these have 4: scaled by the GPUs of a node: faulty_gpu, ")
+    by_node = (
+        "host_maintenance",
+        "ssd",
+        "power_supply",
+        "server_chassis",
+        "io_expansion_board",
+        "cpu",
+        "system_memory",
+    )
+    assert said.why.endswith("as often on each node: " + ", ".join(by_node))
+
+
 @pytest.mark.parametrize("name", presets.names("nodes"))
 def test_facts_of_nodes_are_quantities(name: str) -> None:
     found = presets.preset("nodes", name)
@@ -122,8 +177,9 @@ def test_node_sizes() -> None:
 
 def test_llama3_rates_reproduce_the_counts() -> None:
     found = sections("llama3_2024")
-    node_s = 2048 * 54 * DAY_S
-    counts = {name: section.unit_rate.value_per_s * node_s for name, section in found.items() if section.unit_rate}
+    exposure_s = {"GPU": 16384 * 54 * DAY_S, "node": 2048 * 54 * DAY_S}
+    rates = {name: section.unit_rate for name, section in found.items() if section.unit_rate}
+    counts = {name: rate.value_per_s * exposure_s[rate.population] for name, rate in rates.items()}
     assert counts == pytest.approx(LLAMA3_COUNTS, rel=1e-12)
     assert sum(counts.values()) == pytest.approx(419)
 
