@@ -144,15 +144,17 @@ def _queue(where: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _size_class(place: int, size: str) -> dict[str, Any]:
-    waits = {f"wait_{kind}_s": 60.0 * (1 + place) for kind in ("mean", "p50", "p95")}
-    slow = {f"slowdown_{kind}": 1.5 + place for kind in ("mean", "p50", "p95")}
-    rest = {"jobs": 20, "started": 20, "gpu_s": 1e9, "interrupted_fraction": 1.0}
+    names = ("mean", "p50", "p95", "mean_lower_bound", "p95_lower_bound")
+    waits = {f"wait_{name}_s": 60.0 * (1 + place) for name in names}
+    slow = {f"slowdown_{name}": 1.5 + place for name in names}
+    rest = {"jobs": 20, "started": 20, "waiting": 0, "gpu_s": 1e9, "interrupted_fraction": 1.0}
     return {"size_class": size, **waits, **slow, **rest}
 
 
 def _account(account: str) -> dict[str, Any]:
-    rest = {"jobs": 1, "gpu_s": 1e9, "share": 0.5, "wait_mean_s": 60.0, "slowdown_mean": 1.5, "preemptions": 0}
-    return {"account": account, **rest}
+    rest = {"jobs": 1, "waiting": 0, "gpu_s": 1e9, "share": 0.5, "preemptions": 0}
+    waits = {"wait_mean_s": 60.0, "wait_mean_lower_bound_s": 60.0}
+    return {"account": account, **rest, **waits, "slowdown_mean": 1.5, "slowdown_mean_lower_bound": 1.5}
 
 
 def _shares(place: int, world: pd.DataFrame, generator: np.random.Generator) -> dict[str, float]:
@@ -254,6 +256,8 @@ def _job(shares: dict[str, float], world: pd.DataFrame) -> dict[str, Any]:
         "requested_nodes": 2048, "submit_s": 0.0,
         "start_s": 0.0, "last_start_s": 0.0, "end_s": math.nan,
         "state": "running", "reason": "", "wait_s": 0.0, "attempts": 1, "interruptions": len(world),
+        "work_s": math.inf, "wall_gpu_s": HORIZON_S * 16384, "degraded_gpu_s": 0.0,
+        "productive_gpu_s": shares["productive"] * HORIZON_S * NODES * GPUS_PER_NODE,
         "productive_s": shares["productive"] * HORIZON_S, "ettr": shares["productive"], "lost_work_gpu_s": 1e9,
         "step_s": 12.5, "step_slowdown": 1.08, "mfu": 0.4, "checkpoint_write_s": 12.0,
         "network_stall_s": 30.0, "network_timeouts": 1,

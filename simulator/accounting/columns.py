@@ -80,10 +80,12 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "ettr",
         "",
-        "effective training time ratio: productive time of a job run divided by its wall time",
+        "effective training time ratio: GPU-seconds in which jobs stepped and kept the work, slow steps included, "
+        "divided by GPU-seconds between first start and end",
         "max",
         "",
     ),
+    Metric("slow_step_loss", "", "GPU-seconds that slow steps cost, divided by the same", "min", ""),
     Metric("goodput", "", "productive GPU-seconds divided by all GPU-seconds of the machine", "max", ""),
     Metric("utilisation", "", "GPU-seconds held by jobs divided by GPU-seconds in service", "max", ""),
     Metric("availability", "", "GPU-seconds in service divided by all GPU-seconds of the machine", "max", ""),
@@ -105,12 +107,21 @@ METRICS: tuple[Metric, ...] = (
     Metric("checkpoint_write_s", "s", "mean time of writing one checkpoint to shared storage", "min", "s"),
     Metric("wait_for_nodes_s", "s", "time in which gangs held nodes but lacked some", "min", "h"),
     Metric("wait_mean_s", "s", "mean time from submission to first start, of jobs that started", "min", "s"),
+    Metric("wait_mean_lower_bound_s", "s", "mean wait of all jobs; of those still queued the wait so far", "min", "s"),
     Metric("wait_p95_s", "s", "95th percentile of the time from submission to first start, likewise", "min", "s"),
+    Metric("wait_p95_lower_bound_s", "s", "95th percentile of the wait of all jobs, likewise", "min", "s"),
     Metric("jobs_waiting", "", "jobs that had not started at the end, which waits and slowdowns leave out", "min", ""),
     Metric(
         "bounded_slowdown_mean",
         "",
         "mean of max(1, (wait + run) / max(run, 10 s)) of finished jobs",
+        "min",
+        "",
+    ),
+    Metric(
+        "bounded_slowdown_mean_lower_bound",
+        "",
+        "the same of all jobs: with the wait so far, and the run that is known of, of those that have not finished",
         "min",
         "",
     ),
@@ -154,6 +165,15 @@ METRICS: tuple[Metric, ...] = (
 )
 """Metrics in the order in which reports list them."""
 
+LOWER_BOUNDS: dict[str, str] = {
+    "wait_mean_s": "wait_mean_lower_bound_s",
+    "wait_p95_s": "wait_p95_lower_bound_s",
+    "bounded_slowdown_mean": "bounded_slowdown_mean_lower_bound",
+    "slowdown_mean": "slowdown_mean_lower_bound",
+    "slowdown_p95": "slowdown_p95_lower_bound",
+}
+"""What stands for a metric or a column that leaves jobs out, where some had not started at the end."""
+
 LEDGER: tuple[Column, ...] = (
     Column("variant", "", "name of the variant", "text"),
     Column("replication", "", "index of the replication", "int"),
@@ -186,8 +206,12 @@ JOBS: tuple[Column, ...] = (
     Column("preemptions", "", "times it was taken off its nodes for another job", "int"),
     Column("resizes", "", "changes of its width", "int"),
     Column("migrations", "", "moves to other nodes", "int"),
+    Column("work_s", "s", "useful work to do at its nominal width and full rate; infinite without an end", "float"),
     Column("productive_s", "s", "useful work that was kept, at full rate", "float"),
-    Column("ettr", "", "productive time divided by the time from first start to end or horizon", "float"),
+    Column("productive_gpu_s", "GPU-s", "GPU time of that, at the widths it had", "float"),
+    Column("degraded_gpu_s", "GPU-s", "GPU time that slow steps cost", "float"),
+    Column("wall_gpu_s", "GPU-s", "GPU time from first start to end or horizon, at the width of each moment", "float"),
+    Column("ettr", "", "productive and degraded GPU time divided by the last one", "float"),
     Column("lost_work_gpu_s", "GPU-s", "useful work destroyed", "float"),
     Column("step_s", "s", "mean step time while it stepped; NaN for a job without a training model", "float"),
     Column("step_slowdown", "", "that time divided by the step time on an idle network without tiers", "float"),
@@ -251,13 +275,18 @@ CLASSES: tuple[Column, ...] = (
     Column("size_class", "", "jobs of so many GPUs", "text"),
     Column("jobs", "", "jobs submitted", "int"),
     Column("started", "", "jobs that started", "int"),
+    Column("waiting", "", "jobs that had not started at the end", "int"),
     Column("gpu_s", "GPU-s", "useful work of the class that was kept", "float"),
     Column("wait_mean_s", "s", "mean time from submission to first start", "float"),
     Column("wait_p50_s", "s", "median of that time", "float"),
     Column("wait_p95_s", "s", "95th percentile of that time", "float"),
+    Column("wait_mean_lower_bound_s", "s", "mean wait of all jobs; of those still queued the wait so far", "float"),
+    Column("wait_p95_lower_bound_s", "s", "95th percentile of that", "float"),
     Column("slowdown_mean", "", "mean bounded slowdown of finished jobs", "float"),
     Column("slowdown_p50", "", "median of it", "float"),
     Column("slowdown_p95", "", "95th percentile of it", "float"),
+    Column("slowdown_mean_lower_bound", "", "mean bounded slowdown of all jobs, likewise", "float"),
+    Column("slowdown_p95_lower_bound", "", "95th percentile of that", "float"),
     Column("interrupted_fraction", "", "share of the started jobs that an unplanned stop hit", "float"),
 )
 
@@ -266,10 +295,13 @@ ACCOUNTS: tuple[Column, ...] = (
     Column("replication", "", "index of the replication", "int"),
     Column("account", "", "account, or user where none is given", "text"),
     Column("jobs", "", "jobs submitted", "int"),
+    Column("waiting", "", "jobs that had not started at the end", "int"),
     Column("gpu_s", "GPU-s", "useful work that was kept", "float"),
     Column("share", "", "its share of that of all", "float"),
     Column("wait_mean_s", "s", "mean time from submission to first start", "float"),
+    Column("wait_mean_lower_bound_s", "s", "mean wait of all jobs; of those still queued the wait so far", "float"),
     Column("slowdown_mean", "", "mean bounded slowdown of finished jobs", "float"),
+    Column("slowdown_mean_lower_bound", "", "mean bounded slowdown of all jobs, likewise", "float"),
     Column("preemptions", "", "times its jobs were taken off their nodes for others", "int"),
 )
 

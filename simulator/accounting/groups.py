@@ -37,29 +37,62 @@ def bounded_slowdowns(jobs: Columns) -> NDArray[np.float64]:
     return np.where(jobs["state"] == "completed", slowdown, math.nan)
 
 
-def by_size(jobs: Columns) -> Columns:
+def is_waiting(jobs: Columns) -> NDArray[np.bool_]:
+    """Return which jobs had been submitted and not started."""
+    waits: NDArray[np.bool_] = np.isnan(jobs["start_s"]) & (jobs["state"] == "pending")
+    return waits
+
+
+def waits_so_far(jobs: Columns, end_s: float) -> NDArray[np.float64]:
+    """Return the wait of every job, up to the end for one that is still queued; NaN for one that was rejected."""
+    return np.where(is_waiting(jobs), np.maximum(end_s - jobs["submit_s"], 0.0), jobs["wait_s"])
+
+
+def slowdowns_so_far(jobs: Columns, end_s: float) -> NDArray[np.float64]:
+    """Return the bounded slowdown of every job, NaN for one that was rejected.
+
+    One that has not finished counts with its wait so far and the longer of its work and its run so far; a job without
+    an end slows by nothing in the long run, whatever it waits.
+    """
+    run_s = np.fmax(np.where(np.isnan(jobs["start_s"]), 0.0, end_s - jobs["start_s"]), jobs["work_s"])
+    ends = np.isfinite(run_s)
+    known_s = np.maximum(np.where(ends, run_s, 1.0), SLOWDOWN_FLOOR_S)
+    so_far = np.where(ends, np.maximum((waits_so_far(jobs, end_s) + np.where(ends, run_s, 0.0)) / known_s, 1.0), 1.0)
+    so_far[np.isnan(waits_so_far(jobs, end_s))] = math.nan
+    finished = bounded_slowdowns(jobs)
+    return np.where(np.isnan(finished), so_far, finished)
+
+
+def by_size(jobs: Columns, end_s: float) -> Columns:
     """Return one row for each size class that has jobs."""
     of_class = np.searchsorted(np.array(EDGES), jobs["gpus"], side="right") - 1
     slowdown, names = bounded_slowdowns(jobs), class_names()
+    wait_so_far_s, slow_so_far, waits = waits_so_far(jobs, end_s), slowdowns_so_far(jobs, end_s), is_waiting(jobs)
     rows = []
     for number in np.unique(of_class[of_class >= 0]).tolist():
         mine = of_class == number
         wait_s, slow = _known(jobs["wait_s"][mine]), _known(slowdown[mine])
+        bound_s, bound = _known(wait_so_far_s[mine]), _known(slow_so_far[mine])
         hit = (jobs["interruptions"][mine] > 0).sum()
         rows.append(
             {
                 "size_class": names[number],
                 "jobs": int(mine.sum()),
                 "started": len(wait_s),
+                "waiting": int(waits[mine].sum()),
                 "gpu_s": float(np.dot(jobs["productive_s"][mine], jobs["gpus"][mine])),
                 "wait_mean_s": _mean(wait_s),
                 **_median_and_p95("wait", wait_s, "_s"),
+                "wait_mean_lower_bound_s": _mean(bound_s),
+                "wait_p95_lower_bound_s": _p95(bound_s),
                 "slowdown_mean": _mean(slow),
                 **_median_and_p95("slowdown", slow),
+                "slowdown_mean_lower_bound": _mean(bound),
+                "slowdown_p95_lower_bound": _p95(bound),
                 "interrupted_fraction": hit / len(wait_s) if len(wait_s) else math.nan,
             }
         )
-    return _columns(rows, ("size_class",), ("jobs", "started"), CLASS_FLOATS)
+    return _columns(rows, ("size_class",), ("jobs", "started", "waiting"), CLASS_FLOATS)
 
 
 CLASS_FLOATS = (
@@ -67,16 +100,20 @@ CLASS_FLOATS = (
     "wait_mean_s",
     "wait_p50_s",
     "wait_p95_s",
+    "wait_mean_lower_bound_s",
+    "wait_p95_lower_bound_s",
     "slowdown_mean",
     "slowdown_p50",
     "slowdown_p95",
+    "slowdown_mean_lower_bound",
+    "slowdown_p95_lower_bound",
     "interrupted_fraction",
 )
 MOST_ACCOUNTS = 1000
 """Accounts that get a row of their own; further ones, the smallest, are added up in one."""
 
 
-def by_account(jobs: Columns) -> Columns:
+def by_account(jobs: Columns, end_s: float) -> Columns:
     """Return one row for each account, the one with the most work first."""
     names, of_account = np.unique(jobs["account"].astype(str), return_inverse=True)
     work = jobs["productive_s"] * jobs["gpus"]
@@ -95,10 +132,13 @@ def by_account(jobs: Columns) -> Columns:
     rows = {
         "account": np.where(names == "", "(none)", names).astype(object),
         "jobs": number.astype(np.int64),
+        "waiting": np.bincount(of_account, is_waiting(jobs), count).astype(np.int64),
         "gpu_s": mine,
         "share": mine / total,
         "wait_mean_s": _mean_by(of_account, jobs["wait_s"], count),
+        "wait_mean_lower_bound_s": _mean_by(of_account, waits_so_far(jobs, end_s), count),
         "slowdown_mean": _mean_by(of_account, slowdown, count),
+        "slowdown_mean_lower_bound": _mean_by(of_account, slowdowns_so_far(jobs, end_s), count),
         "preemptions": np.bincount(of_account, jobs["preemptions"], count).astype(np.int64),
     }
     return {name: column[order] for name, column in rows.items()}
@@ -132,6 +172,10 @@ def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _mean(values: NDArray[np.float64]) -> float:
     return float(values.mean()) if len(values) else math.nan
+
+
+def _p95(values: NDArray[np.float64]) -> float:
+    return _median_and_p95("", values)["_p95"]
 
 
 def _median_and_p95(name: str, values: NDArray[np.float64], unit: str = "") -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.accounting.groups import bounded_slowdowns, fairness
+from simulator.accounting.groups import bounded_slowdowns, fairness, is_waiting, slowdowns_so_far, waits_so_far
 
 HELD = (
     "productive",
@@ -54,11 +54,14 @@ def summarise(
     wall_s = np.where(np.isnan(jobs["end_s"]), end_s, jobs["end_s"]) - jobs["start_s"]
     started = ~np.isnan(jobs["start_s"])
     interruptions = float(jobs["interruptions"].sum())
-    wait_s = jobs["wait_s"][started]
-    weight = wall_s[started] * jobs["gpus"][started]
+    wait_s, so_far_s = jobs["wait_s"][started], waits_so_far(jobs, end_s)
+    productive_gpu_s, degraded_gpu_s, wall_gpu_s = (
+        float(jobs[f"{name}_gpu_s"].sum()) for name in ("productive", "degraded", "wall")
+    )
     trained = ~np.isnan(jobs["step_s"])
     return {
-        "ettr": _ratio(float(np.sum((jobs["productive_s"] * jobs["gpus"])[started])), float(weight.sum())),
+        "ettr": min(_ratio(productive_gpu_s + degraded_gpu_s, wall_gpu_s), 1.0),  # above it by rounding only
+        "slow_step_loss": _ratio(degraded_gpu_s, wall_gpu_s),
         "goodput": _ratio(productive, total),
         "utilisation": _ratio(sum(ledger[bucket] for bucket in HELD), total - out),
         "availability": _ratio(total - out, total),
@@ -71,9 +74,12 @@ def summarise(
         "checkpoint_write_s": _mean_of(jobs, "checkpoint_write_s", ~np.isnan(jobs["checkpoint_write_s"])),
         "network_timeouts": float(jobs["network_timeouts"].sum()),
         "wait_mean_s": float(wait_s.mean()) if len(wait_s) else math.nan,
-        "wait_p95_s": float(np.quantile(wait_s, 0.95)) if len(wait_s) else math.nan,
-        "jobs_waiting": float(np.count_nonzero(~started & (jobs["state"] == "pending") & (jobs["submit_s"] <= end_s))),
+        "wait_mean_lower_bound_s": _mean(so_far_s),
+        "wait_p95_s": _p95(wait_s),
+        "wait_p95_lower_bound_s": _p95(so_far_s),
+        "jobs_waiting": float(np.count_nonzero(is_waiting(jobs) & (jobs["submit_s"] <= end_s))),
         "bounded_slowdown_mean": _mean(bounded_slowdowns(jobs)),
+        "bounded_slowdown_mean_lower_bound": _mean(slowdowns_so_far(jobs, end_s)),
         "makespan_s": _makespan(jobs),
         "jobs_rejected": float(np.count_nonzero(jobs["state"] == "rejected")),
         "preemptions": float(jobs["preemptions"].sum()),
@@ -108,6 +114,11 @@ def _mean_of(jobs: dict[str, NDArray[Any]], column: str, chosen: NDArray[np.bool
     """Return the mean of a column over jobs, each weighted by its GPUs and productive time."""
     weight = (jobs["gpus"] * jobs["productive_s"])[chosen]
     return _ratio(float(np.dot(jobs[column][chosen], weight)), float(weight.sum()))
+
+
+def _p95(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.quantile(known, 0.95)) if len(known) else math.nan
 
 
 def _mean(values: NDArray[np.float64]) -> float:

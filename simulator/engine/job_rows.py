@@ -25,7 +25,7 @@ class JobRows:
         self.reason: dict[int, str] = {}
         self.start_s, self.end_s = np.full(jobs, math.nan), np.full(jobs, math.nan)
         self.productive_s, self.lost_gpu_s = np.zeros(jobs), np.zeros(jobs)
-        self.slowed_s = np.zeros(jobs)
+        self.productive_gpu_s, self.degraded_gpu_s, self.wall_gpu_s = np.zeros(jobs), np.zeros(jobs), np.zeros(jobs)
         self.nodes = np.full(jobs, -1, dtype=np.int64)  # its last width, -1 for one that never ran
         names = ("attempts", "interruptions", "requeues", "preemptions", "resizes", "migrations")
         self.counts = {name: np.zeros(jobs, dtype=np.int32) for name in names}
@@ -38,7 +38,8 @@ class JobRows:
             self.reason[job] = run.reason
         self.start_s[job], self.end_s[job] = run.start_s, run.end_s
         self.productive_s[job], self.lost_gpu_s[job] = run.done_s, run.lost_gpu_s
-        self.slowed_s[job] = run.slowed_s
+        self.productive_gpu_s[job], self.degraded_gpu_s[job] = run.busy_gpu_s, run.slowed_gpu_s
+        self.wall_gpu_s[job] = run.wall_gpu_s
         self.nodes[job] = run.nodes
         self.counts["attempts"][job] = run.attempts
         if run.interruptions or run.preemptions or run.resizes or run.migrations:

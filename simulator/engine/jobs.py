@@ -213,6 +213,7 @@ class Jobs:
         run.version += 1
         run.outcome, run.reason = outcome, reason
         run.end_s = self._sim.now
+        run.count_wall(run.end_s)
         self.let_go(run)
         self._sim.close(run)
 
@@ -501,7 +502,7 @@ class Jobs:
         ledger.book(stood_s * run.gpus, RUNNING, "checkpointing")
         if segment.was_slow:
             ledger.book((elapsed_s - productive_s - stood_s) * run.gpus, RUNNING, "degraded")
-            run.slowed_s += elapsed_s - productive_s - stood_s
+            run.slowed_gpu_s += (elapsed_s - productive_s - stood_s) * run.gpus
         for tier in range(len(run.plan.tiers)):
             saved_s = segment.usable_work(now, tier)
             if saved_s > 0:
@@ -524,6 +525,7 @@ class Jobs:
 
     def settle(self, run: Run) -> None:
         """Book what a job has done when the simulated time ends."""
+        run.count_wall(self._sim.now)
         if run.state == RUNNING:
             self._book_segment(run)
         elif run.state == "restarting":

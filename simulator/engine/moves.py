@@ -148,6 +148,7 @@ class Moves:
     def set_width(self, run: Run, nodes: int) -> None:
         """Give a job that holds nothing another width."""
         world = self._sim.world
+        run.count_wall(self._sim.now)
         run.nodes, run.gpus = nodes, nodes * world.machine.gpus_per_node
         nominal = int(world.jobs.nodes[run.job])
         curve = world.curves[int(world.jobs.width[run.job])]

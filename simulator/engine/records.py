@@ -51,8 +51,8 @@ def outcome_of(simulation: Simulation) -> Outcome:
         "incidents": incidents,
         "series": _series(simulation),
         "queue": _queue(simulation),
-        "classes": by_size(jobs),
-        "accounts": by_account(jobs),
+        "classes": by_size(jobs, end_s),
+        "accounts": by_account(jobs, end_s),
         "spans": simulation.spans.table(end_s),
         "phases": _phases(simulation),
         "occupancy": occupancy,
@@ -85,8 +85,8 @@ def _jobs(simulation: Simulation, end_s: float) -> Columns:
     for job, why in rows.reason.items():
         reason[job] = why
     with np.errstate(invalid="ignore", divide="ignore"):
-        wall_s = np.where(np.isnan(rows.end_s), end_s, rows.end_s) - rows.start_s
-        ettr = np.where(wall_s > 0, rows.productive_s / wall_s, math.nan)
+        kept_gpu_s = rows.productive_gpu_s + rows.degraded_gpu_s
+        ettr = np.where(rows.wall_gpu_s > 0, np.minimum(kept_gpu_s / rows.wall_gpu_s, 1.0), math.nan)
     arrived = table.submit_s < end_s if simulation.world.horizon_s is not None else np.ones(n, dtype=bool)
     columns = {
         "job": table.job,
@@ -106,7 +106,11 @@ def _jobs(simulation: Simulation, end_s: float) -> Columns:
         "last_start_s": simulation.dispatcher.started_s,
         "end_s": rows.end_s,
         "ettr": ettr,
+        "work_s": table.work_s,
         "productive_s": rows.productive_s,
+        "productive_gpu_s": rows.productive_gpu_s,
+        "degraded_gpu_s": rows.degraded_gpu_s,
+        "wall_gpu_s": rows.wall_gpu_s,
         "lost_work_gpu_s": rows.lost_gpu_s,
         **{name: column.astype(np.int64) for name, column in rows.counts.items()},
         **_of_steps(simulation),

@@ -71,8 +71,10 @@ class Run:
     restored_s: float = 0.0  # work restored at the last restart
     lost_s: float = 0.0
     lost_gpu_s: float = 0.0
-    slowed_s: float = 0.0  # running time that a rate below 1 cost
     busy_gpu_s: float = 0.0  # useful GPU-seconds, at the widths it had
+    slowed_gpu_s: float = 0.0  # GPU-seconds that a rate below 1 cost
+    wall_gpu_s: float = 0.0  # GPU-seconds since its first start, up to ``walled_until_s``
+    walled_until_s: float = math.nan
     speed: float = 1.0  # of its present width relative to its nominal one
     is_leaving: bool = False  # told to go, its grace runs
     is_holding: bool = False  # has some of its nodes and waits for the others, without a gang
@@ -91,6 +93,13 @@ class Run:
             return self.gpus if len(self.ids) else 0
         unused = self.nodes * gpus_per_node - self.gpus
         return max(len(self.ids) * gpus_per_node - unused, 0)
+
+    def count_wall(self, now_s: float) -> None:
+        """Count the time since its first start at its present width; before it changes, and at the end."""
+        if not math.isnan(self.start_s):
+            since_s = self.start_s if math.isnan(self.walled_until_s) else self.walled_until_s
+            self.wall_gpu_s += (now_s - since_s) * self.gpus
+            self.walled_until_s = now_s
 
     def drop(self, ids: NDArray[np.int64]) -> None:
         """Strike nodes off its list."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.accounting.columns import METRICS
+from simulator.accounting.columns import LOWER_BOUNDS, METRICS
 from simulator.errors import InputError
 from simulator.experiments import kernels, manifest, precision, store, tables
 from simulator.experiments.executors import InProcess, ProcessPool, default_workers, executor
@@ -353,8 +353,8 @@ def _simulate(plan: _Plan, journal: store.Journal, counter: _Counter) -> int:
             _do_missing(plan.tasks(done, total), journal, counter, workers)
             done = total
             if plan.precision is not None and done < precision.MOST_REPLICATIONS:
-                samples = _samples(plan, journal, done)
-                total = precision.next_total(plan.precision, plan.answer_metric, done, samples)
+                metric, samples = _samples(plan, journal, done)
+                total = precision.next_total(plan.precision, metric, done, samples)
     journal.sync()
     return total
 
@@ -371,17 +371,27 @@ def _do_missing(
     workers.run(missing, counter)
 
 
-def _samples(plan: _Plan, journal: store.Journal, done: int) -> list[NDArray[np.float64]]:
-    index = [metric.name for metric in METRICS].index(plan.answer_metric)
-    return [np.array([journal.read(Task(variant, r)).values[index] for r in range(done)]) for variant in plan.variants]
+def _samples(plan: _Plan, journal: store.Journal, done: int) -> tuple[str, list[NDArray[np.float64]]]:
+    """Return the metric that decides, and its values for each variant.
+
+    Where jobs had not started at the end that is the lower bound that counts their wait so far.
+    """
+    names = [metric.name for metric in METRICS]
+    values = [
+        np.array([journal.read(Task(variant, r)).values for r in range(done)], dtype=np.float64)
+        for variant in plan.variants
+    ]
+    leaves_out = any((each[:, names.index("jobs_waiting")] > 0).any() for each in values)
+    metric = LOWER_BOUNDS.get(plan.answer_metric, plan.answer_metric) if leaves_out else plan.answer_metric
+    return metric, [each[:, names.index(metric)] for each in values]
 
 
 def _is_precise(plan: _Plan, journal: store.Journal, replications: int) -> bool | None:
     """Return whether the wanted precision was reached, None where none was wanted."""
     if plan.precision is None:
         return None
-    samples = _samples(plan, journal, replications)
-    return all(precision.half_width(plan.answer_metric, values) <= plan.precision for values in samples)
+    metric, samples = _samples(plan, journal, replications)
+    return all(precision.half_width(metric, values) <= plan.precision for values in samples)
 
 
 def _write(

@@ -17,7 +17,7 @@ FIRST_BATCH = 20
 MOST_REPLICATIONS = 10_000
 """Where a study stops even if the precision has not been reached; it then says so."""
 
-FRACTIONS = frozenset({"ettr", "goodput", "utilisation", "availability"})
+FRACTIONS = frozenset({"ettr", "slow_step_loss", "goodput", "utilisation", "availability"})
 """Metrics between 0 and 1; their precision is absolute (0.01 is one point), that of all others relative to the mean."""
 
 

@@ -22,6 +22,7 @@ _BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
 
 _TITLES: dict[str, str] = {
     "ettr": "ETTR",
+    "slow_step_loss": "Loss by slow steps",
     "goodput": "Goodput",
     "utilisation": "Utilisation",
     "availability": "Availability",
@@ -35,9 +36,12 @@ _TITLES: dict[str, str] = {
     "checkpoint_write_s": "Checkpoint write",
     "wait_for_nodes_s": "Wait for nodes",
     "wait_mean_s": "Mean queue wait",
+    "wait_mean_lower_bound_s": "Mean queue wait, at least",
     "wait_p95_s": "Queue wait, 95th percentile",
+    "wait_p95_lower_bound_s": "Queue wait, 95th percentile, at least",
     "jobs_waiting": "Jobs waiting at the end",
     "bounded_slowdown_mean": "Mean bounded slowdown",
+    "bounded_slowdown_mean_lower_bound": "Mean bounded slowdown, at least",
     "makespan_s": "Makespan",
     "jobs_rejected": "Jobs rejected",
     "preemptions": "Preemptions",

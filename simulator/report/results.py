@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simulator.accounting.columns import TABLES
+from simulator.accounting.columns import LOWER_BOUNDS, TABLES
 from simulator.errors import InputError
 
 FORMAT = 1
@@ -63,13 +63,47 @@ class Results:
         return int(self.manifest["replications"])
 
     @property
-    def metrics_shown(self) -> list[str]:
-        """Metrics of the report, the answer's first, without those that have no value in any variant."""
-        named = [str(name) for name in self.facts.get("metrics_shown") or []]
+    def leaves_jobs_out(self) -> bool:
+        """Whether jobs had not started at the end in any variant, so that waits and slowdowns are lower bounds."""
+        return "jobs_waiting" in self.runs and bool((self.runs["jobs_waiting"] > 0).any())
+
+    def decisive(self, name: str) -> str:
+        """Return the metric that answers, rankings and figures use for one: its lower bound where jobs are left out."""
+        bound = LOWER_BOUNDS.get(name, name)
+        return bound if self.leaves_jobs_out and bound in self.runs else name
+
+    @property
+    def answer_metric(self) -> str | None:
+        """Metric that answers the question."""
         answer = self.facts.get("answer_metric")
-        ordered = ([str(answer)] if answer else []) + [name for name in named if name != answer]
+        return None if answer is None else self.decisive(str(answer))
+
+    @property
+    def metrics_shown(self) -> list[str]:
+        """Metrics of the report, the answer's first, without those that have no value in any variant.
+
+        Beside waits and slowdowns stand how many jobs they leave out and, if they do, their lower bounds.
+        """
+        answer = self.facts.get("answer_metric")
+        named = [] if answer is None else [self.decisive(str(answer)), str(answer)]
+        named += [str(name) for name in self.facts.get("metrics_shown") or []]
+        ordered = [each for name in named for each in (self.decisive(name), name)]
+        if any(name in LOWER_BOUNDS for name in named):
+            last = max(place for place, name in enumerate(ordered) if name in LOWER_BOUNDS)
+            ordered.insert(last + 1, "jobs_waiting")
         known = set(self.summary.loc[self.summary["mean"].notna(), "metric"])
-        return [name for name in ordered if name in known]
+        return [name for name in dict.fromkeys(ordered) if name in known]
+
+    @property
+    def metrics_drawn(self) -> list[str]:
+        """Metrics of figures: those shown, but for waits and slowdowns for which lower bounds stand."""
+        return [name for name in self.metrics_shown if self.decisive(name) == name]
+
+    def decisive_columns(self, table: str, names: Sequence[str]) -> list[str]:
+        """Return the columns of a table that figures use for some: lower bounds where jobs are left out."""
+        path = self.folder / f"{table}.parquet"
+        known = pq.read_schema(path).names if self.leaves_jobs_out and path.is_file() else []
+        return [LOWER_BOUNDS[name] if LOWER_BOUNDS.get(name) in known else name for name in names]
 
     def table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
         """Return columns of one of the event tables; a table that is not there is empty.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simulator.accounting.columns import BUCKET_MEANING, BUCKETS, METRICS, TABLES
+from simulator.accounting.columns import BUCKET_MEANING, BUCKETS, LOWER_BOUNDS, METRICS, TABLES
 from simulator.report.answer import Answer, answer
 from simulator.report.numbers import (
     MISSING,
@@ -62,15 +62,13 @@ class Table:
     emphasised: frozenset[int] = field(default_factory=frozenset)
 
 
-_OF_STARTED = ("wait_mean_s", "wait_p95_s", "bounded_slowdown_mean")
-"""Metrics that know nothing of jobs that have not started."""
 _MOST_NAMED = 3
 """Variants that a sentence names at most."""
 
 
 def study_answer(results: Results) -> Answer:
     """Return the answer of a study, from its runs."""
-    metric = results.facts.get("answer_metric")
+    metric = results.answer_metric
     if metric is not None and metric not in results.runs.columns:
         values = {name: np.full(results.replications, math.nan) for name in results.variants}
     else:
@@ -89,19 +87,19 @@ def study_answer(results: Results) -> Answer:
     return replace(found, sentence=found.sentence + note + _never_started(results, metric))
 
 
-def _never_started(results: Results, metric: object) -> str:
-    """Return how many jobs the answer leaves out because they waited to the end, where it is about waits."""
-    if metric not in _OF_STARTED or "jobs_waiting" not in results.runs.columns:
+def _never_started(results: Results, metric: str | None) -> str:
+    """Return how many jobs had not started at the end, where the answer is about waits."""
+    is_bound = metric in LOWER_BOUNDS.values()
+    if not (is_bound or metric in LOWER_BOUNDS) or not results.leaves_jobs_out:
         return ""
     mean = results.statistic("jobs_waiting")["mean"]
     waiting = sorted(((float(mean[name]), name) for name in results.variants if mean[name] > 0), reverse=True)
-    if not waiting:
-        return ""
     said = [f"{round(count, 1):,g} in “{name}”" for count, name in waiting[:_MOST_NAMED]]
     if len(waiting) > len(said):
         said.append(f"{round(waiting[len(said)][0], 1):,g} or fewer in {len(waiting) - len(said)} more")
     means = " (means)" if results.replications > 1 else ""
-    return f" It leaves out jobs that still waited at the end{means}: {', '.join(said)}."
+    what = "It counts the wait so far of" if is_bound else "It leaves out"
+    return f" {what} jobs that still waited at the end{means}: {', '.join(said)}."
 
 
 def values_by_variant(results: Results, metric: str) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
@@ -119,7 +117,7 @@ def split_metrics(results: Results) -> tuple[list[str], list[str]]:
         return shown, []
     values = {name: results.runs[name] for name in shown if name in results.runs}
     constant = [name for name, column in values.items() if column.notna().all() and column.nunique() == 1]
-    constant = [name for name in constant if name != results.facts.get("answer_metric")]
+    constant = [name for name in constant if name != results.answer_metric]
     return [name for name in shown if name not in constant], constant
 
 

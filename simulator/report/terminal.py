@@ -144,9 +144,9 @@ def _natural_width(table: Table) -> int:
 def _brief_differences(results: Results) -> Table:
     """Return the differences; of many variants only those in the metric that answers the question."""
     table = differences_table(results)
-    answer_metric = results.facts.get("answer_metric")
+    answer_metric = results.answer_metric
     if len(table.rows) > _MOST_DIFFERENCES and answer_metric:
-        short = differences_table(results, [str(answer_metric)])
+        short = differences_table(results, [answer_metric])
         table = replace(short, note=f"{short.note} differences.csv holds the other metrics.")
     rows = tuple((row[0], shortened(row[1], 40), *row[2:]) for row in table.rows)
     return _without_repeats(replace(table, rows=rows))

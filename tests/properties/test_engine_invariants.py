@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import fault, job_table, machine, profile, repair, world
 
+from simulator.accounting.metrics import HELD
 from simulator.distributions import Duration
 from simulator.engine.fleet import SHARED
 from simulator.engine.simulation import Simulation
@@ -241,10 +242,17 @@ class Watched(Simulation):
 
     def run(self) -> Any:
         self.events = 0
+        self.wall_gpu_s = np.zeros(len(self.known.job))
         step = self.env.step
 
         def counted() -> None:
-            step()
+            before_s = self.now
+            widths = [(job, run.gpus) for job, run in self.runs.items() if not math.isnan(run.start_s)]
+            try:
+                step()  # raises at the horizon
+            finally:
+                for job, gpus in widths:
+                    self.wall_gpu_s[job] += gpus * (self.now - before_s)
             self.events += 1
             assert self.events < 200_000, f"no end in sight at {self.now} s"
             if self.events % 7 == 0:
@@ -294,6 +302,20 @@ def test_every_policy_in_every_world_keeps_the_books(base: Any) -> None:
     assert min(buckets.values()) >= 0
     slack = 1e-6 * max(total, 1.0)
     assert np.sum(jobs["lost_work_gpu_s"]) == pytest.approx(buckets["lost_work"], rel=1e-9, abs=slack)
+    for bucket in ("productive", "degraded"):
+        assert np.sum(jobs[f"{bucket}_gpu_s"]) == pytest.approx(buckets[bucket], rel=1e-9, abs=1e-9 * max(total, 1.0))
+    wall_gpu_s = simulation.wall_gpu_s[: len(jobs["job"])]
+    np.testing.assert_allclose(jobs["wall_gpu_s"], wall_gpu_s, rtol=1e-9, atol=1e-6)
+    # Nodes that are lost and waits in the queue are in none of these; without gangs jobs hold nodes before they start.
+    held = sum(buckets[name] for name in HELD if name != "waiting_for_nodes")
+    assert held <= wall_gpu_s.sum() * (1 + 1e-9) + 1e-6
+    if wall_gpu_s.sum() > 0:
+        kept = (buckets["productive"] + buckets["degraded"]) / wall_gpu_s.sum()
+        assert outcome.summary["ettr"] == pytest.approx(kept, rel=1e-9, abs=1e-12)
+        assert outcome.summary["slow_step_loss"] == pytest.approx(
+            buckets["degraded"] / wall_gpu_s.sum(), rel=1e-9, abs=1e-12
+        )
+        assert np.nanmax(jobs["ettr"]) <= 1.0
     if not (base.jobs.fewest < base.jobs.most).any():
         used = np.sum(jobs["productive_s"] * jobs["gpus"])
         assert used == pytest.approx(buckets["productive"], rel=1e-9, abs=slack)

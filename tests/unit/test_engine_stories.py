@@ -12,8 +12,9 @@ from worlds import fault, job_table, ledger, machine, profile, repair, story, wo
 
 from simulator.distributions import Duration
 from simulator.engine.sampling import SAMPLES
-from simulator.policies.recovery.ladder import GiveUp, ReplaceNodes, RequeueJob
+from simulator.policies.recovery.ladder import GiveUp, ReplaceNodes, ReplaceOrShrink, RequeueJob
 from simulator.workload.checkpoints import CheckpointTier
+from simulator.workload.elastic import GoodputCurve
 from simulator.workload.restart import RestartPhases
 
 
@@ -248,3 +249,28 @@ def test_uncured_fault_waits_for_its_clock_and_then_strikes() -> None:
     onsets = outcome.tables["incidents"]["onset_s"]
     assert onsets[:2].tolist() == [50, 110]
     assert outcome.tables["jobs"]["interruptions"][0] == len(onsets) - np.sum(onsets >= 1000)
+
+
+def test_waits_of_jobs_that_never_started_count_in_the_lower_bounds() -> None:
+    """One node until 100: the first job holds it, the second wants 50 s from 20 on, the third has no end."""
+    jobs = job_table([1, 1, 1], [1000.0, 50.0, math.inf], [0.0, 20.0, 60.0])
+    summary = story(world(machine(1), jobs, profile(), horizon_s=100.0), []).summary
+    assert (summary["jobs_waiting"], summary["wait_mean_s"]) == (2, 0)
+    assert summary["wait_mean_lower_bound_s"] == pytest.approx((0 + 80 + 40) / 3)
+    assert summary["wait_p95_lower_bound_s"] == pytest.approx(76)  # between 40 and 80, linear in rank
+    assert math.isnan(summary["bounded_slowdown_mean"])  # none has finished
+    assert summary["bounded_slowdown_mean_lower_bound"] == pytest.approx((1 + (80 + 50) / 50 + 1) / 3)
+
+
+def test_ettr_counts_gpu_time_at_the_width_of_each_moment() -> None:
+    """Two of four nodes are lost for good at 100 of 200 s; the job goes on with the others at half the speed."""
+    kind = fault(1e-9, scope="switch", repair=repair("fixed", 1e6))
+    shrinking = replace(profile(50.0), recovery=ReplaceOrShrink())
+    jobs = job_table([4], [math.inf], fewest=[1], most=[4], width=[0])
+    base = world(machine(4, switch=2), jobs, shrinking, kind, curves=(GoodputCurve(0.0, 0.0),), horizon_s=200.0)
+    outcome = story(base, [(100.0, 0, 1)])
+    row = {name: column[0] for name, column in outcome.tables["jobs"].items()}
+    assert row["nodes"] == 2
+    assert row["wall_gpu_s"] == 100 * 32 + 100 * 16
+    assert outcome.summary["ettr"] == row["ettr"] == pytest.approx(1.0)
+    assert row["productive_gpu_s"] == pytest.approx(100 * 32 + 100 * 16)

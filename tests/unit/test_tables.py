@@ -261,19 +261,31 @@ def test_answer_metric_that_the_runs_lack_is_no_value(tmp_path: Path) -> None:
     assert study_answer(results).kind == "no_value"
 
 
-def test_an_answer_about_waits_says_how_many_jobs_it_leaves_out(tmp_path: Path) -> None:
-    write_results(tmp_path, VARIANTS, replications=2, facts={"answer_metric": "wait_mean_s"})
-    runs = pd.read_parquet(tmp_path / "runs.parquet")
+@pytest.mark.parametrize(("has_bounds", "said"), [(True, "It counts the wait so far of"), (False, "It leaves out")])
+def test_an_answer_about_waits_counts_jobs_that_had_not_started(tmp_path: Path, has_bounds: bool, said: str) -> None:
+    """Variants differ in the lower bound of the wait, and not in the wait of the jobs that started."""
+    write_results(tmp_path, VARIANTS, replications=2, facts={"answer_metric": "wait_mean_s", "answer_goal": "min"})
+    runs, summary = pd.read_parquet(tmp_path / "runs.parquet"), pd.read_csv(tmp_path / "summary.csv")
     counts = dict(zip(VARIANTS, (1.0, 2003.0, 0.0, 7.5), strict=True))
-    runs["jobs_waiting"] = runs["variant"].map(counts)
-    summary = pd.read_csv(tmp_path / "summary.csv")
-    mine = summary["metric"] == "jobs_waiting"
-    summary.loc[mine, "mean"] = summary.loc[mine, "variant"].map(counts)
+    bounds = dict(zip(VARIANTS, (100.0, 900.0, 300.0, 200.0), strict=True))
+    for metric, values in (("jobs_waiting", counts), ("wait_mean_lower_bound_s", bounds)):
+        runs[metric] = runs["variant"].map(values) + 0.001 * runs["replication"]
+        mine = summary["metric"] == metric
+        summary.loc[mine, "mean"] = summary.loc[mine, "variant"].map(values)
+    if not has_bounds:
+        runs = runs.drop(columns="wait_mean_lower_bound_s")  # a folder of an earlier version
     runs.to_parquet(tmp_path / "runs.parquet")
     summary.to_csv(tmp_path / "summary.csv", index=False)
-    sentence = study_answer(read_results(tmp_path)).sentence
+    results = read_results(tmp_path)
+    answer = study_answer(results)
     left_out = f"2,003 in “{VARIANTS[1]}”, 7.5 in “{VARIANTS[3]}”, 1 in “{VARIANTS[0]}”."
-    assert sentence.endswith(f"It leaves out jobs that still waited at the end (means): {left_out}")
+    assert f"{said} jobs that still waited at the end (means): {left_out}" in answer.sentence
+    assert results.answer_metric == ("wait_mean_lower_bound_s" if has_bounds else "wait_mean_s")
+    if has_bounds:
+        assert answer.best == VARIANTS[0]
+        assert "mean queue wait, at least" in answer.sentence
+        assert results.metrics_shown[:3] == ["wait_mean_lower_bound_s", "wait_mean_s", "jobs_waiting"]
+        assert results.metrics_drawn[:2] == ["wait_mean_lower_bound_s", "jobs_waiting"]
 
 
 def test_names_that_look_like_missing_values_stay_names(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def plot_metric(study: StudyTables, metric: str) -> PaperFigure:
 
 def answer_plot(results: Results) -> Plot | Missing:
     """Return the metric that answers the question by variant, and its paired differences from the baseline."""
-    metric = results.facts.get("answer_metric")
+    metric = results.answer_metric
     name, heading = "answer", "The answer"
     if not metric:
         return Missing(name, heading, "the scenario names no metric that answers its question")
@@ -92,7 +92,7 @@ def answer_plot(results: Results) -> Plot | Missing:
 def overview_plot(results: Results) -> Plot | Missing:
     """Return small panels of every other metric shown, by variant."""
     name, heading = "metrics", "Other metrics"
-    shown = [m for m in results.metrics_shown if m != results.facts.get("answer_metric") and m in results.runs]
+    shown = [m for m in results.metrics_drawn if m != results.answer_metric and m in results.runs]
     metrics = [m for m in shown if results.runs[m].nunique() > 1]
     if not metrics:
         return Missing(name, heading, "no other metric has more than one value")

@@ -72,7 +72,8 @@ def waits_plot(results: Results) -> Plot | Missing:
         name,
         heading,
         "Time from submission to the first start by GPUs of the job, on a log scale; mean of "
-        f"{count_of(results.replications, 'replication')}. Below the sizes: jobs of that size in one replication.",
+        f"{count_of(results.replications, 'replication')}. Below the sizes: jobs of that size in one replication."
+        + _left_out(results, "wait"),
         f"Lines of the mean and the 95th percentile of waits by size class. Means: {words}.",
         figure,
     )
@@ -90,9 +91,19 @@ def slowdowns_plot(results: Results) -> Plot | Missing:
         name,
         heading,
         "Bounded slowdown of finished jobs, (wait + run) / max(run, 10 s) and at least 1, by GPUs of the job, on a log "
-        f"scale; mean of {count_of(results.replications, 'replication')}.",
+        f"scale; mean of {count_of(results.replications, 'replication')}." + _left_out(results, "slowdown"),
         f"Lines of the mean and the 95th percentile of bounded slowdowns by size class. Means: {words}.",
         figure,
+    )
+
+
+def _left_out(results: Results, what: str) -> str:
+    """Return what a figure shows of jobs that had not started at the end."""
+    if not results.leaves_jobs_out:
+        return ""
+    count = results.statistic("jobs_waiting")["mean"].max()
+    return (
+        f" Up to {number(float(count), 3)} jobs had not started at the end: their {what} so far, a lower bound, counts."
     )
 
 
@@ -102,13 +113,14 @@ def _classes(results: Results, keys: tuple[str, str]) -> pd.DataFrame:
     The columns are ``mean`` and ``high``, the ends of their 95 % intervals ``mean_low``, ``mean_above`` and so on.
     Empty where there are too few jobs to speak of. Size classes are in their order.
     """
-    table = results.table("classes", ["size_class", "jobs", *keys])
-    table = table.dropna(subset=list(keys))
+    known = results.decisive_columns("classes", keys)
+    table = results.table("classes", ["size_class", "jobs", *known])
+    table = table.dropna(subset=known)
     if table.empty or table["jobs"].max() < _FEWEST_JOBS:
         return table.head(0)
     sizes = [name for name in class_names() if name in set(table["size_class"])]
     table = table.assign(size_class=pd.Categorical(table["size_class"], sizes))
-    table = table.rename(columns=dict(zip(keys, ("mean", "high"), strict=True)))
+    table = table.rename(columns=dict(zip(known, ("mean", "high"), strict=True)))
     groups = table.groupby(["variant", "size_class"], observed=True)
     return _intervals(groups, ["mean", "high"]).assign(jobs=groups["jobs"].mean()).reset_index()
 
@@ -292,7 +304,9 @@ def _stacked_steps(axes: Axes, times: NDArray[np.float64], parts: pd.DataFrame, 
 def accounts_plot(results: Results) -> Plot | Missing:
     """Return share of GPU time and mean bounded slowdown of each account."""
     name, heading = "accounts", "How accounts fare"
-    table = results.table("accounts", ["account", "jobs", "gpu_s", "share", "wait_mean_s", "slowdown_mean"])
+    (slowdown,) = results.decisive_columns("accounts", ["slowdown_mean"])
+    table = results.table("accounts", ["account", "jobs", "gpu_s", "share", slowdown])
+    table = table.rename(columns={slowdown: "slowdown_mean"})
     if table.empty or table["account"].nunique() < 2:
         return Missing(name, heading, "all jobs are on one account")
     largest = table.groupby("account")["gpu_s"].mean().nlargest(_MOST_ACCOUNTS).index.tolist()
