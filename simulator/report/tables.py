@@ -62,6 +62,8 @@ class Table:
     emphasised: frozenset[int] = field(default_factory=frozenset)
 
 
+SHARES_OF_TIME = ("goodput", "ettr", "utilisation", "availability")
+"""Metrics that are shares of GPU time, as the losses of the ledger are."""
 _MOST_NAMED = 3
 """Variants that a sentence names at most."""
 
@@ -84,7 +86,29 @@ def study_answer(results: Results) -> Answer:
     )
     reached = [f"“{name}”, {np.nanmean(values[name]):.4g}" for name in bounds if not np.isnan(values[name]).all()]
     note = f" No one can buy the bound {' or '.join(reached)}." if reached else ""
-    return replace(found, sentence=found.sentence + note + _never_started(results, metric))
+    sentence = found.sentence + note + _never_started(results, metric) + _largest_loss(results, found.best, metric)
+    return replace(found, sentence=sentence)
+
+
+def _largest_loss(results: Results, variant: str | None, metric: str | None) -> str:
+    """Return where most of the GPU time that is not productive goes, in the best variant or else the first."""
+    shares, name = ledger_shares(results), variant or results.baseline
+    if name not in shares.index:
+        return ""
+    losses = dict(zip(BUCKETS, shares.loc[[name]].to_numpy(dtype=np.float64)[0].tolist(), strict=True))
+    del losses["productive"]
+    largest, slow = max(losses, key=losses.__getitem__), losses["degraded"]
+    if not losses[largest] > 0.0:
+        return ""
+    words = {"degraded": "slow steps, in which jobs wait for the network or for their slowest rank"}
+    loss = words.get(largest, largest.replace("_", " "))
+    found = f" The largest loss in “{plain(name)}” is {loss}: {percent(losses[largest], 1)} of the GPU time."
+    if metric in SHARES_OF_TIME and len(results.variants) > 1:
+        means = results.statistic(metric)["mean"].to_numpy(dtype=np.float64)
+        apart = float(np.nanmax(means) - np.nanmin(means))
+        if slow > apart > 0.0:
+            found += f" Slow steps cost more ({percent(slow, 1)}) than the variants differ ({percent(apart, 1)})."
+    return found
 
 
 def _never_started(results: Results, metric: str | None) -> str:
