@@ -153,7 +153,13 @@ METRICS: tuple[Metric, ...] = (
     Metric("jobs_completed", "", "jobs that finished their work", "max", ""),
     Metric("detection_latency_mean_s", "s", "mean time from onset to alarm", "min", "s"),
     Metric("nodes_out_mean", "", "mean number of nodes out of service", "min", ""),
-    Metric("spares_used_p99", "", "99th percentile in time of the nodes in use as replacements", "min", ""),
+    Metric(
+        "spares_used_p99",
+        "",
+        "99th percentile in time of the nodes held in place of lost ones that are not back, spares or idle before",
+        "min",
+        "",
+    ),
     Metric("cost_usd", "USD", "price of all GPUs over the simulated time", "min", "USD"),
     Metric(
         "cost_per_productive_gpu_s_usd",
@@ -331,7 +337,12 @@ PHASES: tuple[Column, ...] = (
 OCCUPANCY: tuple[Column, ...] = (
     Column("variant", "", "name of the variant", "text"),
     Column("replication", "", "index of the replication", "int"),
-    Column("quantity", "", "nodes_out (out of service) or replacements (spare nodes at work)", "text"),
+    Column(
+        "quantity",
+        "",
+        "nodes_out (out of service) or replacements (nodes held in place of lost ones that are not back yet)",
+        "text",
+    ),
     Column("level", "", "number of nodes", "int"),
     Column("time_s", "s", "time at that level after the warm-up", "float"),
 )

@@ -82,7 +82,6 @@ class Fleet:
         if n_spares:
             self.spare[ids] = False
             self.n_spare -= n_spares
-            self._note("replacements", self.machine.spare_nodes - self.n_spare, now_s)
         self.free[ids] = False
         self.free_gpus[ids] = 0
         self.free_at_s[ids] = end_s
@@ -206,7 +205,6 @@ class Fleet:
         if len(fresh):
             self.n_out += len(fresh)
             self._note("nodes_out", self.n_out, now_s)
-            self._note("replacements", self.machine.spare_nodes - self.n_spare, now_s)
             self._tell(fresh, now_s)
         return fresh
 
@@ -301,7 +299,6 @@ class Fleet:
             self.free_at_s[shelf] = np.inf
             self.n_spare += len(shelf)
             self.ledger.move(len(shelf) * self.machine.gpus_per_node, "idle", "spare", now_s)
-            self._note("replacements", self.machine.spare_nodes - self.n_spare, now_s)
             ids = ids[~self.spare[ids]]
         g = self.machine.gpus_per_node
         self.free[ids] = True
@@ -315,7 +312,10 @@ class Fleet:
         self.spare[spares] = False
         self.n_spare -= len(spares)
         self.ledger.move(len(spares) * self.machine.gpus_per_node, "spare", "idle", now_s)
-        self._note("replacements", self.machine.spare_nodes - self.n_spare, now_s)
+
+    def note_replacements(self, more: int, now_s: float) -> None:
+        """Note that so many more nodes are held in place of lost ones, or fewer when ``more`` is negative."""
+        self._note("replacements", self._levels["replacements"][0] + more, now_s)
 
     def _note(self, quantity: str, level: int, now_s: float) -> None:
         old, since_s = self._levels[quantity]

@@ -40,6 +40,7 @@ class Jobs:
         self._gpus_per_node = simulation.world.machine.gpus_per_node
         self._short: list[Run] = []  # gangs that wait for nodes, first come first served
         self._let_go: dict[int, tuple[Incident, Any]] = {}
+        self._lost_by: dict[int, Run] = {}  # which job has lost a node that is not back yet
         self.held_back = 0  # jobs that go back to the queue only after a time
         self.phase_s: dict[str, float] = {}
         self.phase_times: dict[str, int] = {}
@@ -225,6 +226,7 @@ class Jobs:
         self._release_cordons(run)
         ids, run.ids = run.ids, NO_NODES
         run.is_leaving = False
+        self._forget_lost(run)
         if run.shares:
             for node in ids.tolist():
                 sim.fleet.give_back_part(node, run.job, run.gpus, sim.now)
@@ -318,6 +320,9 @@ class Jobs:
                     reason = f"job {run.job} cannot go on with {view.nodes_left} nodes: it takes {view.fewest_nodes}"
                     raise PolicyError(type(run.profile.recovery).__name__, sim.now, reason)
                 self.exchange(run, run.ids, len(run.ids))
+                for node in run.lacking:  # it goes on without them
+                    del self._lost_by[node]
+                run.lacking = []
             case Fail():
                 self._end(run, "failed", _why_given_up(run))
             case _:
@@ -385,6 +390,7 @@ class Jobs:
         before = run.gpus_held(self._gpus_per_node)
         sim.fleet.take(ids, run.job, run.expected_end_s, sim.now)
         run.ids = np.concatenate((run.ids, ids))
+        self._replace_lost(run, len(ids))
         if shelf == "spare":
             sim.fleet.ledger.move(len(ids) * self._gpus_per_node, "spare", "idle", sim.now)
         used = run.gpus_held(self._gpus_per_node) - before
@@ -421,11 +427,43 @@ class Jobs:
             run = sim.runs[job]
             gone = ids[holder == job]
             before = run.gpus_held(g)
-            run.drop(gone)
+            self._lose(run, gone)
             used = before - run.gpus_held(g)
             sim.fleet.ledger.move(used, run.state, "down", sim.now)
             sim.fleet.ledger.move(len(gone) * g - used, "idle", "down", sim.now)
             sim.fleet.holder[gone] = FREE
+
+    def _lose(self, run: Run, ids: Ids) -> None:
+        """Take nodes that a job loses off its list; others will be held in their place."""
+        run.drop(ids)
+        run.lacking += ids.tolist()
+        self._lost_by.update(dict.fromkeys(ids.tolist(), run))
+
+    def _replace_lost(self, run: Run, count: int) -> None:
+        """Note that a job has got so many nodes, in place of the first that it lost."""
+        replaced, run.lacking = run.lacking[:count], run.lacking[count:]
+        run.replaced += replaced
+        self._sim.fleet.note_replacements(len(replaced), self._sim.now)
+
+    def _find_again(self, ids: Ids) -> None:
+        """Note that lost nodes are back in service, so that nothing is held in their place any more."""
+        for node in ids.tolist():
+            run = self._lost_by.pop(node, None)
+            if run is None:
+                continue
+            if node in run.replaced:
+                run.replaced.remove(node)
+                self._sim.fleet.note_replacements(-1, self._sim.now)
+            else:
+                run.lacking.remove(node)
+
+    def _forget_lost(self, run: Run) -> None:
+        """Note that a job holds nothing in place of lost nodes any more."""
+        for node in (*run.lacking, *run.replaced):
+            del self._lost_by[node]
+        if run.replaced:
+            self._sim.fleet.note_replacements(-len(run.replaced), self._sim.now)
+        run.lacking, run.replaced = [], []
 
     def _lose_shared(self, node: int) -> None:
         """Take a shared node away from all jobs on it."""
@@ -442,6 +480,7 @@ class Jobs:
         """Put nodes that are back in service to use: gangs that lack nodes first, then spares, then the queue."""
         if len(ids):
             sim = self._sim
+            self._find_again(ids)
             sim.fleet.shelve(ids, sim.now)
             self.serve_short()
             sim.dispatcher.request_pass()
@@ -478,7 +517,7 @@ class Jobs:
         """Take cordoned nodes from their job at once, so that nobody else gets them meanwhile."""
         sim, g = self._sim, self._gpus_per_node
         before = run.gpus_held(g)
-        run.drop(ids)
+        self._lose(run, ids)
         sim.fleet.ledger.move(before - run.gpus_held(g), run.state, "idle", sim.now)
         sim.fleet.holder[ids] = FREE
         sim.fleet.put_aside(ids, sim.now)

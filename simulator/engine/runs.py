@@ -84,6 +84,8 @@ class Run:
     loads: Transfer | None = None  # what this restart reads from shared storage
     pending_isolations: int = 0
     source: str = "same"
+    lacking: list[int] = field(default_factory=list)  # nodes lost and not replaced yet
+    replaced: list[int] = field(default_factory=list)  # nodes lost, not back in service, in whose place it holds others
     cordons: list[Incident] = field(default_factory=list)
     recovering_from: list[Incident] = field(default_factory=list)
 

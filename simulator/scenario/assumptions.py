@@ -10,6 +10,8 @@ from simulator.scenario.checking import is_known_key
 from simulator.scenario.presets import Evidence, shown
 from simulator.scenario.resolution import fault_sections, repair_name_of
 from simulator.scenario.schema import VariantSpec
+from simulator.scenario.sizes import unasked_nodes
+from simulator.units import count_of
 
 MOST_LETTERS = 100
 """Longer values are cut: a guess about a whole section is read in the scenario."""
@@ -47,6 +49,7 @@ def assumptions_of(spec: VariantSpec) -> tuple[Assumption, ...]:
         *_of_faults(spec),
         *_of_repairs(spec),
         *_of_reallocation(spec),
+        *_of_unasked_nodes(spec),
     )
 
 
@@ -66,6 +69,15 @@ def _of_reallocation(spec: VariantSpec) -> Iterator[Assumption]:
     for source in sorted(needed - spec.recovery.phases.reallocate.model_fields_set):
         why = "the scenario gives no time for nodes from this source, so they are taken to need none"
         yield Assumption(f"recovery.phases.reallocate.{source}", "0 s", "default", why)
+
+
+def _of_unasked_nodes(spec: VariantSpec) -> Iterator[Assumption]:
+    """Name nodes that nobody asks for and that are no spares, where nodes can be lost."""
+    idle = unasked_nodes(spec)
+    if idle and any(section.takes_node_out for section in fault_sections(spec.faults).values()):
+        value = f"{count_of(idle, 'node')} beyond jobs and spares"
+        why = "no job asks for them and they are no spares, but they replace lost nodes as spares do"
+        yield Assumption("cluster.nodes", value, "scenario", why)
 
 
 def declared_assumptions(specs: Sequence[VariantSpec], document: object) -> tuple[Assumption, ...]:

@@ -18,7 +18,7 @@ from simulator.scenario.resolution import fault_sections
 from simulator.scenario.resolved import Scenario
 from simulator.scenario.schema import VariantSpec
 from simulator.scenario.schema_workload import JobSection, SyntheticSection
-from simulator.scenario.sizes import job_names, job_nodes
+from simulator.scenario.sizes import job_names, job_nodes, unasked_nodes
 from simulator.scenario.synthetic import left_out, span_of, synthetic_model
 from simulator.scenario.workloads import trace_jobs, trace_notes
 from simulator.telemetry.submissions import submissions
@@ -80,6 +80,9 @@ def _machine(spec: VariantSpec, world: World) -> Rows:
         ("GPUs", f"{machine.gpus:,}"),
         ("spares", f"{machine.spare_nodes} {machine.spare_kind}" if machine.spare_nodes else "none"),
     ]
+    if idle := unasked_nodes(spec):
+        replace = "; they replace lost nodes as spares do" if any(kind.takes_node_out for kind in world.faults) else ""
+        rows.append(("neither spares nor asked for", f"{count_of(idle, 'node')}{replace}"))
     for kind, size in cluster.domain_sizes.items():
         rows.append((f"domain {kind}", f"{machine.population(kind)} of {count_of(size, 'node')}"))
     if world.network is not None:

@@ -19,3 +19,18 @@ def job_nodes(spec: VariantSpec, job: JobSection) -> int:
 def job_names(job: JobSection) -> list[str]:
     """Return the names of a job and its copies."""
     return [job.name] if job.copies == 1 else [f"{job.name}-{copy}" for copy in range(job.copies)]
+
+
+def unasked_nodes(spec: VariantSpec) -> int:
+    """Return the nodes that are no spares and that all jobs together leave; 0 where jobs are drawn or logged."""
+    workload, g = spec.workload, spec.cluster.node.gpus
+    if workload.synthetic is not None or workload.trace is not None:
+        return 0
+    whole, parts = 0, 0
+    for job in workload.jobs:
+        if job.gpus is not None and job.gpus < g and spec.cluster.node_sharing:
+            parts += job.copies * job.gpus
+        else:
+            widest = job_nodes(spec, job) if job.elastic is None else (job.elastic.most or job_nodes(spec, job))
+            whole += job.copies * widest
+    return max(spec.cluster.nodes - spec.cluster.spares.count - whole - -(-parts // g), 0)

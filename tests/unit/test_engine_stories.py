@@ -274,3 +274,32 @@ def test_ettr_counts_gpu_time_at_the_width_of_each_moment() -> None:
     assert row["wall_gpu_s"] == 100 * 32 + 100 * 16
     assert outcome.summary["ettr"] == row["ettr"] == pytest.approx(1.0)
     assert row["productive_gpu_s"] == pytest.approx(100 * 32 + 100 * 16)
+
+
+def replacements(outcome: Any) -> dict[int, float]:
+    table = outcome.tables["occupancy"]
+    mine = table["quantity"] == "replacements"
+    return dict(zip(table["level"][mine].tolist(), table["time_s"][mine].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("spares", [0, 1, 2, 3])
+def test_what_replaces_counts_the_same_be_it_a_spare_or_idle(spares: int) -> None:
+    """Of three nodes that stand by one replaces node 0 from 100 to 600, another node 1 from 200 to 700."""
+    kind = fault(1e-9, repair=repair("fixed", 500.0))
+    base = world(machine(5, spares=spares), job_table([2], [math.inf]), profile(), kind, horizon_s=1000.0)
+    assert replacements(story(base, [(100.0, 0, 0), (200.0, 0, 1)])) == {0: 400.0, 1: 200.0, 2: 400.0}
+
+
+def test_a_node_that_comes_back_to_its_job_replaces_nothing() -> None:
+    """Nothing stands by. Node 0 is lost at 100 and comes back to its job at 600; a node of no job is not replaced."""
+    kind = fault(1e-9, repair=repair("fixed", 500.0))
+    base = world(machine(2), job_table([2], [math.inf]), profile(), kind, horizon_s=1000.0)
+    assert replacements(story(base, [(100.0, 0, 0)])) == {0: 1000.0}
+    wide = replace(base, machine=machine(4, spares=1))
+    assert replacements(story(wide, [(100.0, 0, 2), (100.0, 0, 3)])) == {0: 1000.0}
+
+
+def test_a_job_that_ends_holds_nothing_in_place_of_others() -> None:
+    kind = fault(1e-9, repair=repair("fixed", 500.0))
+    base = world(machine(2), job_table([1], [300.0]), profile(10.0), kind, horizon_s=1000.0)
+    assert replacements(story(base, [(100.0, 0, 0)])) == {0: 800.0, 1: 200.0}  # 100 s done and 200 to go
