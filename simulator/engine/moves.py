@@ -77,8 +77,8 @@ class Moves:
             self.second_order_gpu_s += lost_gpu_s
         self._sim.jobs.requeue(run)
 
-    def stop_for_maintenance(self, run: Run) -> None:
-        """Take a job off nodes that go into maintenance; the time was known, so it has saved its work."""
+    def stop_for_window(self, run: Run) -> None:
+        """Take a job off nodes that are kept from it from now on; the time was known, so it has saved its work."""
         if run.is_holding:
             self._sim.jobs.drop_held(run)
         elif run.pending_isolations == 0:

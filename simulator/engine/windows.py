@@ -36,7 +36,8 @@ class Windows:
     -----
     A job may start on a node only if every window that it would meet there by its estimate is for its account. At the
     begin of maintenance whatever still runs on its nodes is stopped as planned and queued again, and the nodes leave
-    service until its end; jobs that overstay at the begin of a reservation are left alone.
+    service until its end. At the begin of a reservation jobs that overstay are left alone; those without an estimate,
+    which were let in because nobody knew when they would end, are stopped.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -44,7 +45,7 @@ class Windows:
         self._left = sorted(simulation.world.windows, key=lambda window: (window.start_s, window.name))
         self.are_open = bool(self._left)
         number = {name: i for i, name in enumerate(simulation.known.accounts) if name}  # "" is nobody
-        self._all = _columns(self._left, number, simulation.world.machine.nodes)
+        self._all = window_columns(self._left, number, simulation.world.machine.nodes)
         self._renew()
         for window in self._left:
             simulation.env.process(self._follow(window))
@@ -71,10 +72,15 @@ class Windows:
         if window.is_maintenance:
             yield sim.env.timeout(0)  # after the jobs that end at this instant by themselves
             for job in sim.fleet.jobs_on(window.nodes):
-                sim.moves.stop_for_maintenance(sim.runs[job])
+                sim.moves.stop_for_window(sim.runs[job])
             free = window.nodes[sim.fleet.holder[window.nodes] == FREE]
             sim.fleet.take_out(free, sim.now)
         else:
+            yield sim.env.timeout(0)
+            known = sim.known
+            for job in sim.fleet.jobs_on(window.nodes):
+                if known.requested_s[job] == np.inf and known.accounts[known.account[job]] != window.account:
+                    sim.moves.stop_for_window(sim.runs[job])
             sim.fleet.reserve(window.nodes, sim.now)
         sim.dispatcher.request_pass()
         yield sim.env.timeout(window.end_s - sim.now)
@@ -89,7 +95,7 @@ class Windows:
         sim.dispatcher.request_pass()
 
 
-def _columns(windows: Sequence[Window], number: Mapping[str, int], nodes: int) -> WindowColumns:
+def window_columns(windows: Sequence[Window], number: Mapping[str, int], nodes: int) -> WindowColumns:
     """Return windows in order of their begin as columns; those with the same nodes share a row of members."""
     if not windows:
         return no_windows(nodes)

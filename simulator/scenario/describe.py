@@ -9,6 +9,7 @@ import numpy as np
 
 from simulator import units
 from simulator.engine.feasibility import impossible
+from simulator.engine.windows import window_columns
 from simulator.engine.world import World
 from simulator.network.facts import facts
 from simulator.scenario.assembly import assemble
@@ -21,6 +22,7 @@ from simulator.scenario.schema_workload import JobSection, SyntheticSection
 from simulator.scenario.sizes import job_names, job_nodes, unasked_nodes
 from simulator.scenario.synthetic import left_out, span_of, synthetic_model
 from simulator.scenario.workloads import trace_jobs, trace_notes
+from simulator.scheduling.windows import open_nodes
 from simulator.telemetry.submissions import submissions
 from simulator.units import count_of
 
@@ -128,6 +130,8 @@ def _jobs(spec: VariantSpec, world: World) -> Rows:
         if job.elastic is not None:
             size += f" ({job.elastic.fewest} to {job.elastic.most or job_nodes(spec, job)} nodes)"
         rows.append((job.name, f"{job.copies} x {size}, {work}, submitted at {units.show(job.submit, 's')}"))
+        if world.windows:
+            rows.append(("  starts", _earliest_start(world, _first_row(world, job))))
         step = training_step(spec, job)
         if step is not None:
             speed = f"{units.show(step.nominal_s, 's')} a step on an idle network, MFU {step.nominal_mfu:.1%}"
@@ -153,6 +157,30 @@ def _jobs(spec: VariantSpec, world: World) -> Rows:
         many = count_of(int(varies.sum()), "job")
         rows.append(("elastic", f"{many} in the first replication{'' if saves.all() else fixed}"))
     return rows
+
+
+def _earliest_start(world: World, row: int) -> str:
+    """Return when a job can start if nobody else is there, and which window stops it where its end is not known."""
+    known, machine = submissions(world.jobs, world.machine.gpus_per_node), world.machine
+    number = {name: place for place, name in enumerate(known.accounts) if name}
+    windows = window_columns(sorted(world.windows, key=lambda window: window.start_s), number, machine.nodes)
+    submit_s, length_s = float(known.submit_s[row]), float(known.requested_s[row])
+    account, wanted = int(known.account[row]), int(min(known.nodes[row], known.fewest[row]))
+    for start_s in sorted({submit_s, *windows.end_s[windows.end_s > submit_s].tolist()}):
+        is_free = open_nodes(start_s, start_s + length_s, account, windows)[: machine.nodes - machine.spare_nodes]
+        if np.count_nonzero(is_free) >= wanted:
+            break
+    else:
+        return "never: too few nodes are open to it"
+    text = f"at {units.show(start_s, 's')} at the earliest"
+    mine = known.accounts[account]
+    ahead = [each for each in world.windows if each.start_s > start_s and (each.is_maintenance or each.account != mine)]
+    if math.isfinite(length_s) or not ahead:
+        return text
+    first = min(ahead, key=lambda window: window.start_s)
+    saves = bool(world.profiles[int(world.jobs.profile[row])].tiers)
+    kept = "it saves its work" if saves else "without a checkpoint tier it loses all of its work"
+    return f"{text}; stopped by {first.name} at {units.show(first.start_s, 's')} if it is on those nodes: {kept}"
 
 
 def _rejected(spec: VariantSpec, world: World) -> Rows:
@@ -266,7 +294,7 @@ def _unstopped(world: World) -> str:
     """Return why no closed form counts interruptions."""
     if any(kind.is_of_fabric for kind in world.faults):
         return "no fault of a node stops it; what those of the fabric do follows from routing"
-    return "nothing stops it"
+    return "no fault stops it, the beginning of a reservation can" if world.windows else "nothing stops it"
 
 
 def _brief(scenario: Scenario, variant: str) -> str:

@@ -47,9 +47,13 @@ def no_windows(nodes: int) -> WindowColumns:
 
 @kernel
 def is_open(node: int, start_s: float, end_s: float, account: int, windows: WindowColumns) -> bool:
-    """Return whether a job of an account may use a node between two times: it meets no window of somebody else."""
+    """Return whether a job of an account may use a node between two times: it meets no window of somebody else.
+
+    A job whose end nobody knows, ``end_s`` infinite, is stopped when a window begins, so it meets those that are open.
+    """
+    last_s = start_s if end_s == np.inf else end_s
     for k in range(len(windows.begin_s)):
-        if windows.begin_s[k] >= end_s:
+        if windows.begin_s[k] >= last_s and windows.begin_s[k] > start_s:
             return True
         is_met = windows.end_s[k] > start_s and windows.members[windows.group[k], node]
         if is_met and windows.account[k] != account:
@@ -62,7 +66,8 @@ def open_from_s(node: int, start_s: float, length_s: float, account: int, window
     """Return the earliest time, not before ``start_s``, from which a node is open to a job for its whole length."""
     time_s = start_s
     for k in range(len(windows.begin_s)):
-        if windows.begin_s[k] >= time_s + length_s:
+        last_s = time_s if length_s == np.inf else time_s + length_s
+        if windows.begin_s[k] >= last_s and windows.begin_s[k] > time_s:
             break
         is_met = windows.end_s[k] > time_s and windows.members[windows.group[k], node]
         if is_met and windows.account[k] != account:

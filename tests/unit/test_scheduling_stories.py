@@ -463,6 +463,29 @@ def test_jobs_end_before_maintenance_and_those_that_do_not_are_stopped_with_thei
     assert outcome.summary["lost_work_gpu_s"] == 0
 
 
+@pytest.mark.parametrize("saves", [True, False])
+@pytest.mark.parametrize("policy", [Fifo(), Easy(), Preemptive(), NoGang()])
+def test_a_job_without_an_estimate_works_up_to_maintenance_and_goes_on_after_it(policy: Any, saves: bool) -> None:
+    window = Window("upgrade", 300.0, 500.0, np.arange(2), "", is_maintenance=True)
+    base = cluster(
+        2, job_table([2], [400.0]), scheduling=policy, windows=(window,), saves=profile(1e9) if saves else profile()
+    )
+    outcome = story(base, [])
+    assert times(outcome, "start_s") == [0]
+    assert times(outcome, "end_s") == [600 if saves else 900]
+    assert ledger(outcome)["lost_work"] == (0 if saves else 300 * 16)
+    assert outcome.summary["interruptions"] == 0
+
+
+def test_a_job_without_an_estimate_leaves_a_reservation_of_others_when_it_begins() -> None:
+    """Node 0 is kept for b from 100 to 200: a goes, b stays; a job of a that said it would end by 90 is left alone."""
+    window = Window("demo", 100.0, 200.0, np.array([0]), "b", is_maintenance=False)
+    for account, requested_s, end_s in (("a", math.inf, 350), ("b", math.inf, 250), ("a", 90.0, 250)):
+        jobs = job_table([1], [250.0], account=[account], requested_s=[requested_s])
+        outcome = story(cluster(1, jobs, scheduling=Easy(), windows=(window,)), [])
+        assert times(outcome, "end_s") == [end_s]
+
+
 def test_a_reservation_of_its_own_does_not_hide_the_maintenance_behind_it() -> None:
     mine = Window("mine", 100.0, 200.0, np.array([0]), "a", is_maintenance=False)
     upgrade = Window("upgrade", 300.0, 400.0, np.array([0]), "", is_maintenance=True)
