@@ -160,6 +160,13 @@ METRICS: tuple[Metric, ...] = (
         "min",
         "",
     ),
+    Metric(
+        "uneven_placements",
+        "",
+        "starts and replacements in which a placement that wants equal parts of domains could not keep to them",
+        "min",
+        "",
+    ),
     Metric("cost_usd", "USD", "price of all GPUs over the simulated time", "min", "USD"),
     Metric(
         "cost_per_productive_gpu_s_usd",

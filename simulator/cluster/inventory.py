@@ -37,6 +37,8 @@ class Machine:
         How many links and switches of each kind the fabric has ("host_link", "leaf_switch").
     scale_up : int array of shape (nodes,)
         Scale-up domain of every node; every node its own where that is not given.
+    spare_domain : int array of shape (nodes,), or None
+        Domain of every node where spares are kept in each domain, as many in each; one for the machine otherwise.
     """
 
     nodes: int
@@ -48,6 +50,7 @@ class Machine:
     tiers: NDArray[np.int64] = field(default_factory=lambda: NO_TIERS)
     fabric_units: Mapping[str, int] = field(default_factory=dict)
     scale_up: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    spare_domain: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tiers", self.tiers.reshape(-1, self.nodes))
@@ -72,3 +75,13 @@ class Machine:
 def contiguous_domains(nodes: int, size: int) -> NDArray[np.int64]:
     """Return domain ids of nodes cut into runs of ``size``, shape (nodes,); the last domain may be smaller."""
     return np.arange(nodes, dtype=np.int64) // size
+
+
+def spares_at_first(machine: Machine) -> NDArray[np.bool_]:
+    """Return which nodes start as spares: the last ones, of the machine or of each domain that keeps its own."""
+    spare = np.zeros(machine.nodes, dtype=np.bool_)
+    domain = np.zeros(machine.nodes, np.int64) if machine.spare_domain is None else machine.spare_domain
+    each = machine.spare_nodes // (int(domain.max()) + 1)
+    for number in np.unique(domain).tolist() if each else ():
+        spare[np.flatnonzero(domain == number)[-each:]] = True
+    return spare

@@ -74,6 +74,8 @@ class Dispatcher:
         self._idle_passes = 0
         self._wanted = (0.0, 0)  # since when the waiting jobs want so many GPUs
         self.wanted_gpu_s = 0.0
+        self._keeps = getattr(world.placement, "keeps", None)
+        self.uneven_placements = 0
 
     # --- the queue ------------------------------------------------------------------------------------------------
 
@@ -314,10 +316,22 @@ class Dispatcher:
             free, free_gpus = free & ~avoid, np.where(avoid, 0, free_gpus)
         if (sim.windows.are_open or avoid is not None) and not self._fit(run, count, free, free_gpus):
             return NONE
-        gpus = run.gpus if run.shares else 0
-        if run.shares and not (free_gpus >= gpus).any():
+        if run.shares and not (free_gpus >= run.gpus).any():
             return NONE
-        machine = sim.world.machine
+        return self._placed(run, count, free, free_gpus)
+
+    def spares_for(self, run: Run, count: int) -> Ids:
+        """Return spares for a job that lacks so many nodes, as many as there are, as the placement policy chooses."""
+        sim, free = self._sim, self._sim.fleet.spare
+        if sim.windows.are_open:
+            free = free & ~sim.windows.kept_from(run, sim.now)
+        count = min(count, int(np.count_nonzero(free)))
+        g = sim.world.machine.gpus_per_node
+        return self._placed(run, count, free, np.where(free, g, 0)) if count else NONE
+
+    def _placed(self, run: Run, count: int, free: NDArray[np.bool_], free_gpus: Ids) -> Ids:
+        """Return the nodes, out of free ones, that the placement policy gives a job."""
+        sim, machine, gpus = self._sim, self._sim.world.machine, run.gpus if run.shares else 0
         view = PlacementView(free, free_gpus, count, gpus, run.job, run.ids, machine.tiers, machine.scale_up)
         ids: Ids = sim.world.placement.place(view)
         if not isinstance(ids, np.ndarray):
@@ -332,6 +346,14 @@ class Dispatcher:
         elif sim.guards and (len(np.unique(ids)) != count or not free[ids].all()):
             self._refuse_placement()
         return ids
+
+    def note_placement(self, run: Run) -> None:
+        """Count a start or a replacement after which a job's nodes are not as the placement policy means them to be."""
+        if self._keeps is None or run.shares:
+            return
+        fleet, machine = self._sim.fleet, self._sim.world.machine
+        view = PlacementView(fleet.free, fleet.free_gpus, 0, 0, run.job, run.ids, machine.tiers, machine.scale_up)
+        self.uneven_placements += not self._keeps(view)
 
     def ranked(self, run: Run) -> Ids:
         """Return the nodes of a job in the order in which a start on just these numbers its ranks.

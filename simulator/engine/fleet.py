@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.accounting.ledger import Ledger
-from simulator.cluster.inventory import Machine
+from simulator.cluster.inventory import Machine, spares_at_first
 
 Ids = NDArray[np.int64]
 FREE = -1
@@ -23,7 +23,7 @@ class Fleet:
     Parameters
     ----------
     machine : Machine
-        The cluster; its last ``spare_nodes`` nodes start as spares.
+        The cluster; its last ``spare_nodes`` nodes start as spares, or the last nodes of every domain that has some.
     warm_up_s : float
         Start of the window in which occupancy is measured.
 
@@ -47,8 +47,11 @@ class Fleet:
         n, spares = machine.nodes, machine.spare_nodes
         self.machine = machine
         self.holder = np.full(n, FREE, dtype=np.int64)
-        self.spare = np.zeros(n, dtype=bool)
-        self.spare[n - spares :] = True
+        self._spare_domain = np.zeros(n, np.int64) if machine.spare_domain is None else machine.spare_domain
+        domains = int(self._spare_domain.max()) + 1
+        self._spares_wanted = spares // domains  # in each of them
+        self._spares_in = np.full(domains, self._spares_wanted)
+        self.spare = spares_at_first(machine)
         self.free = ~self.spare
         self._aside = np.zeros(n, dtype=bool)
         self._reserved = np.zeros(n, dtype=np.int64)  # reservations that are open: 1, or 2 for an instant between two
@@ -80,8 +83,7 @@ class Fleet:
         n_spares = int(np.count_nonzero(self.spare[ids])) if self.n_spare else 0
         self.holder[ids] = job
         if n_spares:
-            self.spare[ids] = False
-            self.n_spare -= n_spares
+            self._leave_shelf(ids[self.spare[ids]])
         self.free[ids] = False
         self.free_gpus[ids] = 0
         self.free_at_s[ids] = end_s
@@ -188,8 +190,7 @@ class Fleet:
         g = self.machine.gpus_per_node
         for node in fresh.tolist():
             if self.spare[node]:
-                self.spare[node] = False
-                self.n_spare -= 1
+                self._leave_shelf(np.array([node]))
                 self.ledger.move(g, "spare", "down", now_s)
             elif self.free[node]:
                 self._withdraw(np.array([node]))
@@ -269,21 +270,21 @@ class Fleet:
 
     def refill(self, now_s: float) -> None:
         """Fill the spare shelf up to its target from the free nodes, highest numbers first."""
-        lacking = self.machine.spare_nodes - self.n_spare
-        if lacking > 0 and self.n_free > 0:
-            ids = np.flatnonzero(self.free & (self._reserved == 0))[-lacking:]
-            self._withdraw(ids)
-            self._shelve(ids, now_s)
-            self._tell(ids, now_s)
+        if self.is_shelf_full or self.n_free == 0:
+            return
+        for domain in np.flatnonzero(self._spares_in < self._spares_wanted).tolist():
+            lacking = self._spares_wanted - int(self._spares_in[domain])
+            able = self.free & (self._reserved == 0) & (self._spare_domain == domain)
+            ids = np.flatnonzero(able)[-lacking:]
+            if len(ids):
+                self._withdraw(ids)
+                self._shelve(ids, now_s)
+                self._tell(ids, now_s)
 
     @property
     def is_shelf_full(self) -> bool:
         """Whether as many spares are ready as there shall be."""
         return self.n_spare >= self.machine.spare_nodes
-
-    def spares(self, count: int, barred: NDArray[np.bool_] | None = None) -> Ids:
-        """Return up to ``count`` spare nodes that are not barred, lowest ids first."""
-        return np.flatnonzero(self.spare if barred is None else self.spare & ~barred)[:count]
 
     def close(self, now_s: float) -> None:
         """Count the time at the last levels."""
@@ -292,13 +293,17 @@ class Fleet:
             self._note(quantity, level, now_s)
 
     def _shelve(self, ids: Ids, now_s: float) -> None:
-        wanted = self.machine.spare_nodes - self.n_spare
-        if wanted > 0:
-            shelf = ids[self._reserved[ids] == 0][-wanted:]
-            self.spare[shelf] = True
-            self.free_at_s[shelf] = np.inf
-            self.n_spare += len(shelf)
-            self.ledger.move(len(shelf) * self.machine.gpus_per_node, "idle", "spare", now_s)
+        """Put idle nodes on the shelf of spares where it lacks some, and let the queue have the others."""
+        if not self.is_shelf_full:
+            able = ids[self._reserved[ids] == 0]
+            for domain in np.unique(self._spare_domain[able]).tolist():
+                wanted = self._spares_wanted - int(self._spares_in[domain])
+                shelf = able[self._spare_domain[able] == domain][-wanted:] if wanted > 0 else able[:0]
+                self.spare[shelf] = True
+                self.free_at_s[shelf] = np.inf
+                self._spares_in[domain] += len(shelf)
+                self.n_spare += len(shelf)
+                self.ledger.move(len(shelf) * self.machine.gpus_per_node, "idle", "spare", now_s)
             ids = ids[~self.spare[ids]]
         g = self.machine.gpus_per_node
         self.free[ids] = True
@@ -307,10 +312,15 @@ class Fleet:
         self.n_free += len(ids)
         self.n_free_gpus += len(ids) * g
 
-    def _unshelve(self, spares: Ids, now_s: float) -> None:
+    def _leave_shelf(self, spares: Ids) -> None:
         """Take spares off the shelf; the caller says what becomes of them."""
         self.spare[spares] = False
         self.n_spare -= len(spares)
+        np.subtract.at(self._spares_in, self._spare_domain[spares], 1)
+
+    def _unshelve(self, spares: Ids, now_s: float) -> None:
+        """Take spares off the shelf; they are idle, and the caller says what becomes of them."""
+        self._leave_shelf(spares)
         self.ledger.move(len(spares) * self.machine.gpus_per_node, "spare", "idle", now_s)
 
     def note_replacements(self, more: int, now_s: float) -> None:

@@ -64,6 +64,7 @@ class Jobs:
             run.ids, run.is_holding = np.concatenate((held, ids)), False
             run.ids = sim.dispatcher.ranked(run)
             del sim.dispatcher.holding[run.job]
+        sim.dispatcher.note_placement(run)
         sim.dispatcher.running.add(run.job, self.gpus_taken(run), run.expected_end_s)
         sim.dispatcher.started_s[run.job] = sim.now
         run.loads = None
@@ -353,6 +354,9 @@ class Jobs:
                     self._fill(run, source)
             if len(run.ids) < run.nodes:
                 continue
+            if run.has_new_nodes:
+                sim.dispatcher.note_placement(run)
+                run.has_new_nodes = False
             self._short.remove(run)
             waited_s = sim.now - run.phases_start_s
             if waited_s > 0:
@@ -381,8 +385,7 @@ class Jobs:
             return
         shelf = "idle" if source == "repaired" else "spare"
         if shelf == "spare":
-            barred = sim.windows.kept_from(run, sim.now) if sim.windows.are_open else None
-            ids = sim.fleet.spares(lacking, barred)
+            ids = sim.dispatcher.spares_for(run, lacking) if sim.fleet.n_spare else NO_NODES
         else:
             ids = sim.dispatcher.nodes_for(run, min(lacking, sim.fleet.n_free)) if sim.fleet.n_free else NO_NODES
         if len(ids) == 0:
@@ -390,6 +393,7 @@ class Jobs:
         before = run.gpus_held(self._gpus_per_node)
         sim.fleet.take(ids, run.job, run.expected_end_s, sim.now)
         run.ids = np.concatenate((run.ids, ids))
+        run.has_new_nodes = True
         self._replace_lost(run, len(ids))
         if shelf == "spare":
             sim.fleet.ledger.move(len(ids) * self._gpus_per_node, "spare", "idle", sim.now)

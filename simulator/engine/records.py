@@ -68,6 +68,7 @@ def outcome_of(simulation: Simulation) -> Outcome:
     summary["gang_deadlocks"] = float(simulation.standstill.deadlocks)
     summary["gang_deadlock_s"] = simulation.standstill.deadlock_s
     summary["quarantines"] = float(simulation.incidents.quarantines)
+    summary["uneven_placements"] = float(simulation.dispatcher.uneven_placements)
     summary["queue_gpus_mean"] = simulation.dispatcher.wanted_gpu_s / end_s if end_s > 0 else math.nan
     summary["fragmentation_mean"] = fleet.partly_free_gpu_s / fleet.free_gpu_s if fleet.free_gpu_s > 0 else math.nan
     power = simulation.world.power

@@ -86,6 +86,7 @@ class Run:
     source: str = "same"
     lacking: list[int] = field(default_factory=list)  # nodes lost and not replaced yet
     replaced: list[int] = field(default_factory=list)  # nodes lost, not back in service, in whose place it holds others
+    has_new_nodes: bool = False  # since it last worked
     cordons: list[Incident] = field(default_factory=list)
     recovering_from: list[Incident] = field(default_factory=list)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MOST_NODES = 64
 MOST_SPANS = 20_000
-"""Beyond these a chart shows nothing any more, and nothing is written down."""
+"""Beyond these a chart shows nothing any more, and nothing is written down unless that is asked for."""
 
 OUT = "out of service"
 
@@ -31,7 +31,8 @@ class Spans:
     def __init__(self, simulation: Simulation) -> None:
         self._sim = simulation
         nodes = simulation.world.machine.nodes
-        watches = nodes <= MOST_NODES
+        self._most = np.inf if simulation.world.keeps_spans else MOST_SPANS
+        watches = nodes <= MOST_NODES or simulation.world.keeps_spans
         self._open: list[dict[str, tuple[float, int]]] = [{} for _ in range(nodes if watches else 0)]
         self.rows: list[tuple[int, str, int, float, float]] = []
         if watches:
@@ -42,7 +43,7 @@ class Spans:
             now, before = self._state(node), self._open[node]
             for who in [who for who in before if now.get(who) != before[who][1]]:
                 since_s, gpus = before.pop(who)
-                if now_s > since_s and len(self.rows) < MOST_SPANS:
+                if now_s > since_s and len(self.rows) < self._most:
                     self.rows.append((node, who, gpus, since_s, now_s))
             for who, gpus in now.items():
                 before.setdefault(who, (now_s, gpus))

@@ -152,6 +152,8 @@ class World:
         Distance of the samples in the ``series`` table; None: a 400th of the horizon, or 400 to 800 in all.
     seed, replication : int
         Key of all random streams.
+    keeps_spans : bool
+        Whether the table of who had which node when is kept whole, however large the machine.
     """
 
     machine: Machine
@@ -174,3 +176,4 @@ class World:
     partitions: Mapping[str, int] | None = None
     curves: tuple[GoodputCurve, ...] = ()
     power: PowerModel | None = None
+    keeps_spans: bool = False

@@ -27,7 +27,11 @@ class SchedulingPolicy(Protocol):
 
 
 class PlacementPolicy(Protocol):
-    """Decides on which nodes a job starts."""
+    """Decides on which nodes a job starts.
+
+    ``keeps(view)`` is looked up where a policy has it: whether the nodes in ``view.held``, all that a job of whole
+    nodes has after a start or a replacement, are as the policy means them to be. Where they are not, that is counted.
+    """
 
     def place(self, view: PlacementView) -> NDArray[np.int64]:
         """Return distinct ids out of the free ones, ``view.nodes`` of them, in the order of the job's ranks.

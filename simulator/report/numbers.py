@@ -59,6 +59,7 @@ _TITLES: dict[str, str] = {
     "detection_latency_mean_s": "Mean detection latency",
     "nodes_out_mean": "Mean nodes out of service",
     "spares_used_p99": "Replacements in use, 99th percentile",
+    "uneven_placements": "Uneven placements",
     "cost_usd": "Cost",
     "cost_per_productive_gpu_s_usd": "Cost of productive time",
 }

@@ -86,8 +86,18 @@ def study_answer(results: Results) -> Answer:
     )
     reached = [f"“{name}”, {np.nanmean(values[name]):.4g}" for name in bounds if not np.isnan(values[name]).all()]
     note = f" No one can buy the bound {' or '.join(reached)}." if reached else ""
-    sentence = found.sentence + note + _never_started(results, metric) + _largest_loss(results, found.best, metric)
-    return replace(found, sentence=sentence)
+    more = (_never_started(results, metric), _largest_loss(results, found.best, metric), _uneven(results))
+    return replace(found, sentence=found.sentence + note + "".join(more))
+
+
+def _uneven(results: Results) -> str:
+    """Return where placement could not keep to what it promises."""
+    mean = results.statistic("uneven_placements")["mean"]
+    uneven = [f"{number(float(mean[name]), 3)} in “{plain(name)}”" for name in results.variants if mean[name] > 0]
+    if not uneven:
+        return ""
+    said = ", ".join(uneven[:_MOST_NAMED]) + (f" and {len(uneven) - _MOST_NAMED} more" if uneven[_MOST_NAMED:] else "")
+    return f" Placement could not keep to equal parts of domains in some starts or replacements (means): {said}."
 
 
 def _largest_loss(results: Results, variant: str | None, metric: str | None) -> str:

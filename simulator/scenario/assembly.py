@@ -87,18 +87,21 @@ def _prepared(scenario: Scenario, variant: str, stamp: tuple[int, int]) -> World
         sample_every_s=spec.sample_every,
         seed=0,
         replication=0,
+        keeps_spans=spec.report.spans,
     )
 
 
 def _machine(spec: VariantSpec) -> Machine:
     cluster, network = spec.cluster, network_of(spec.cluster)
+    domains = {kind: contiguous_domains(cluster.nodes, size) for kind, size in cluster.domain_sizes.items()}
     return Machine(
         nodes=cluster.nodes,
         gpus_per_node=cluster.node.gpus,
         node_type=cluster.node.name,
-        spare_nodes=cluster.spares.count,
+        spare_nodes=cluster.spare_nodes,
         spare_kind=cluster.spares.kind,
-        domains={kind: contiguous_domains(cluster.nodes, size) for kind, size in cluster.domain_sizes.items()},
+        spare_domain=None if cluster.spares.per is None else domains[cluster.spares.per],
+        domains=domains,
         tiers=NO_TIERS if network is None else groups_of_nodes(network.fabric, cluster.nodes),
         fabric_units=fabric_parts(cluster),
         scale_up=_scale_up(spec),

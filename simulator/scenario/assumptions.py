@@ -63,7 +63,7 @@ def _of_reallocation(spec: VariantSpec) -> Iterator[Assumption]:
     """Name every source of nodes that the variant can use and whose time nobody has given."""
     if not spec.faults.mix and not spec.faults.classes:
         return
-    needed: set[str] = {spec.cluster.spares.kind} if spec.cluster.spares.count else set()
+    needed: set[str] = {spec.cluster.spares.kind} if spec.cluster.spare_nodes else set()
     if getattr(spec.recovery, "policy", None) in ("requeue", "replace_or_requeue"):
         needed.add("queue")
     for source in sorted(needed - spec.recovery.phases.reallocate.model_fields_set):

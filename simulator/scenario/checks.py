@@ -113,9 +113,17 @@ def _unknown(path: KeyPath, problem: str, word: str, choices: list[str]) -> Comp
 
 
 def _machine(spec: VariantSpec) -> Iterator[Complaint]:
-    cluster = spec.cluster
-    if cluster.spares.count >= cluster.nodes:
-        found = f"{cluster.spares.count} spares of {cluster.nodes} nodes"
+    cluster, per = spec.cluster, spec.cluster.spares.per
+    if per is not None and per not in cluster.domain_sizes:
+        yield _unknown(("cluster", "spares", "per"), "unknown kind of domain", per, sorted(cluster.domain_sizes))
+    elif per is not None:
+        smallest = min(cluster.domain_sizes[per], (cluster.nodes - 1) % cluster.domain_sizes[per] + 1)
+        if cluster.spares.count > smallest:
+            found = f"{cluster.spares.count} spares in each {per}"
+            allowed = f"at most {smallest}, the nodes of the smallest {per}"
+            yield Complaint(("cluster", "spares", "count"), "more spares than nodes", found, allowed)
+    if cluster.spare_nodes >= cluster.nodes:
+        found = f"{cluster.spare_nodes} spares of {cluster.nodes} nodes"
         yield Complaint(("cluster", "spares", "count"), "no node is left to work", found, "fewer spares than nodes")
     if cluster.storage is not None and cluster.storage.servers and cluster.fabric is None:
         problem = "storage servers hang on the fabric, and there is none"
@@ -250,7 +258,7 @@ def _asked(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Compla
     if job.submit_every is not None and job.copies == 1:
         yield Complaint((*path, "submit_every"), "there is one copy, which is submitted once", allowed="copies")
     if job.elastic is not None and sized:
-        nodes, usable = job_nodes(spec, job), spec.cluster.nodes - spec.cluster.spares.count
+        nodes, usable = job_nodes(spec, job), spec.cluster.nodes - spec.cluster.spare_nodes
         most = nodes if job.elastic.most is None else job.elastic.most
         if job.training is not None:
             problem = "a training model has a plan for one width"
@@ -341,7 +349,7 @@ def _training(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Com
         yield Complaint((*path, "efficiency"), problem, section.efficiency.name, allowed)
     if job.work is not None and section.steps is not None:
         yield Complaint((*path, "steps"), "the amount of work is given once", allowed="work or steps")
-    usable = spec.cluster.nodes - spec.cluster.spares.count
+    usable = spec.cluster.nodes - spec.cluster.spare_nodes
     nodes = job_nodes(spec, job) if (job.nodes is None) != (job.gpus is None) else 0
     if job.gpus is not None and job.gpus % spec.cluster.node.gpus:
         yield Complaint((*path[:-1], "gpus"), "a training job holds whole nodes", str(job.gpus))
@@ -359,11 +367,11 @@ def _size(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Complai
     if (job.nodes is None) == (job.gpus is None):
         yield Complaint(path, "the size of a job is given once", allowed="nodes or gpus")
         return
-    usable = spec.cluster.nodes - spec.cluster.spares.count
+    usable = spec.cluster.nodes - spec.cluster.spare_nodes
     nodes = job_nodes(spec, job)
     if nodes > usable:
         key = "nodes" if job.gpus is None else "gpus"
-        without = f"{spec.cluster.nodes} nodes less {spec.cluster.spares.count} spares"
+        without = f"{spec.cluster.nodes} nodes less {spec.cluster.spare_nodes} spares"
         yield Complaint(
             (*path, key),
             "the job is larger than the machine",

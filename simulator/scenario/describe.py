@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from simulator import units
+from simulator.cluster.inventory import spares_at_first
 from simulator.engine.feasibility import impossible
 from simulator.engine.windows import window_columns
 from simulator.engine.world import World
 from simulator.network.facts import facts
+from simulator.policies.views import PlacementView
 from simulator.scenario.assembly import assemble
 from simulator.scenario.expectations import JobExpectation, faults_per_s, job_expectation, nodes_out
 from simulator.scenario.profiles import training_step
@@ -80,7 +83,7 @@ def _machine(spec: VariantSpec, world: World) -> Rows:
     rows = [
         ("nodes", f"{machine.nodes} x {machine.gpus_per_node} GPUs ({cluster.node.gpu}, {machine.node_type})"),
         ("GPUs", f"{machine.gpus:,}"),
-        ("spares", f"{machine.spare_nodes} {machine.spare_kind}" if machine.spare_nodes else "none"),
+        ("spares", _spares(spec, world)),
     ]
     if idle := unasked_nodes(spec):
         replace = "; they replace lost nodes as spares do" if any(kind.takes_node_out for kind in world.faults) else ""
@@ -120,6 +123,28 @@ def _machine(spec: VariantSpec, world: World) -> Rows:
     return rows
 
 
+def _spares(spec: VariantSpec, world: World) -> str:
+    machine, per = world.machine, spec.cluster.spares.per
+    if not machine.spare_nodes:
+        return "none"
+    each = "" if per is None else f", {spec.cluster.spares.count} in each {per}"
+    return f"{machine.spare_nodes} {machine.spare_kind}{each}"
+
+
+def _keeps_parts(world: World, row: int) -> bool:
+    """Return whether placement can keep to what it promises a job on an empty machine."""
+    keeps, jobs, machine = getattr(world.placement, "keeps", None), world.jobs, world.machine
+    nodes, free = int(jobs.nodes[row]), ~spares_at_first(machine)
+    if keeps is None or jobs.shares[row] or nodes > np.count_nonzero(free):
+        return True
+    none = np.empty(0, dtype=np.int64)
+    view = PlacementView(
+        free, np.where(free, machine.gpus_per_node, 0), nodes, 0, row, none, machine.tiers, machine.scale_up
+    )  # fmt: skip
+    ids = world.placement.place(view)
+    return len(ids) == nodes and bool(keeps(replace(view, held=ids)))
+
+
 def _jobs(spec: VariantSpec, world: World) -> Rows:
     rows = []
     for job in spec.workload.jobs[:10]:
@@ -132,6 +157,9 @@ def _jobs(spec: VariantSpec, world: World) -> Rows:
         rows.append((job.name, f"{job.copies} x {size}, {work}, submitted at {units.show(job.submit, 's')}"))
         if world.windows:
             rows.append(("  starts", _earliest_start(world, _first_row(world, job))))
+        if not _keeps_parts(world, _first_row(world, job)):
+            policy = spec.placement.chosen()
+            rows.append(("  placement", f"{policy} cannot keep to equal parts, even on an empty machine"))
         step = training_step(spec, job)
         if step is not None:
             speed = f"{units.show(step.nominal_s, 's')} a step on an idle network, MFU {step.nominal_mfu:.1%}"

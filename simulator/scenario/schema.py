@@ -78,6 +78,8 @@ class ReportSection(Section):
     """Published numbers of faults by class; they are inputs."""
     assumptions: Annotated[tuple[AssumptionSection, ...], Field(strict=False)] = ()
     """Guesses of the scenario's author, listed in the report."""
+    spans: bool = False
+    """Keep the whole table of who had which node when; otherwise only machines of up to 64 nodes have one."""
 
 
 class VariantSpec(Section):

@@ -98,6 +98,8 @@ class SparesSection(Section):
 
     count: Annotated[int, Field(ge=0, le=MAX_NODES)] = 0
     """How many of the nodes are spares; they are part of cluster.nodes."""
+    per: Name | None = None
+    """Kind of domain each of which has so many, such as rack; absent: so many of the whole machine."""
     kind: SpareKind = "warm"
     """Readiness: hot (ranks run idle), warm (image and self-test done), cold (needs provisioning)."""
 
@@ -146,7 +148,13 @@ class ClusterSection(Section):
     @property
     def working_gpus(self) -> int:
         """GPUs that jobs can use: those of all nodes but the spares."""
-        return (self.nodes - self.spares.count) * self.node.gpus
+        return (self.nodes - self.spare_nodes) * self.node.gpus
+
+    @property
+    def spare_nodes(self) -> int:
+        """Spares of the whole machine."""
+        per = self.spares.per
+        return self.spares.count * (1 if per not in self.domain_sizes else self.units_of(str(per)))
 
     @property
     def domain_sizes(self) -> dict[str, int]:

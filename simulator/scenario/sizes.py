@@ -11,7 +11,7 @@ def job_nodes(spec: VariantSpec, job: JobSection) -> int:
     if job.gpus is not None:
         return -(-job.gpus // spec.cluster.node.gpus)
     if job.nodes == "all":
-        return spec.cluster.nodes - spec.cluster.spares.count
+        return spec.cluster.nodes - spec.cluster.spare_nodes
     assert isinstance(job.nodes, int), "checked before"
     return job.nodes
 
@@ -33,4 +33,4 @@ def unasked_nodes(spec: VariantSpec) -> int:
         else:
             widest = job_nodes(spec, job) if job.elastic is None else (job.elastic.most or job_nodes(spec, job))
             whole += job.copies * widest
-    return max(spec.cluster.nodes - spec.cluster.spares.count - whole - -(-parts // g), 0)
+    return max(spec.cluster.nodes - spec.cluster.spare_nodes - whole - -(-parts // g), 0)

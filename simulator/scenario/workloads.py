@@ -105,7 +105,7 @@ def as_recorded(
     table = replace(table, profile=np.full(len(table), profile, dtype=np.int64), shares=shares, priority=priority)
     if section.elastic is None:
         return table
-    usable = spec.cluster.nodes - spec.cluster.spares.count
+    usable = spec.cluster.nodes - spec.cluster.spare_nodes
     # A job that leaves GPUs of its nodes unused has no width that follows from its nodes.
     varies = ~shares & (table.gpus == table.nodes * spec.cluster.node.gpus) & (table.nodes <= usable)
     fewest = np.ceil(table.nodes * section.elastic.fewest).astype(np.int64)

@@ -370,6 +370,46 @@ def nearest_to(free: Bools, tiers: Ints, held: Ints, nodes: int) -> Ints:
     return chosen
 
 
+def evening_out(free: Bools, group: Ints, tiers: Ints, held: Ints, nodes: int, most: int) -> Ints:
+    """Return free nodes that bring the groups of those held as near to equal numbers as they can.
+
+    Parameters
+    ----------
+    free : bool array, shape (machine nodes,)
+        True where a job could take a node.
+    group : int array, shape (machine nodes,)
+        Group of every node.
+    tiers : int array, shape (tiers, machine nodes)
+        Wider groups, the narrowest first, for what finds no place in a group that is held.
+    held : int array
+        Nodes that the job holds.
+    nodes : int
+        How many are wanted.
+    most : int
+        Most nodes of one group.
+    """
+    left, counts = free.copy(), np.bincount(group[held], minlength=int(group.max()) + 1)
+    chosen: list[int] = []
+    while len(chosen) < nodes:
+        room = np.bincount(group[left], minlength=len(counts)) > 0
+        able = np.flatnonzero(room & (counts > 0) & (counts < most))
+        if len(able) == 0:
+            break
+        best = able[np.argmin(counts[able])]
+        node = int(np.flatnonzero(left & (group == best))[0])
+        chosen.append(node)
+        left[node] = False
+        counts[best] += 1
+    rest = nearest_to(left, np.vstack((group, tiers)), held, nodes - len(chosen))
+    return np.concatenate((np.array(chosen, dtype=np.int64), rest))
+
+
+def are_equal_parts(ids: Ints, group: Ints, most: int) -> bool:
+    """Return whether as many nodes lie in each group, as far as that can be, and at most ``most`` in any."""
+    counts = np.unique(group[ids], return_counts=True)[1]
+    return bool(counts.max() <= most and counts.max() - counts.min() <= (len(ids) % len(counts) > 0))
+
+
 @kernel
 def first_room(free_gpus: Ints, gpus: int) -> Ints:
     """Return the first node with that many free GPUs, or none; shape (1,) or (0,)."""

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from worlds import fault, job_table, ledger, machine, profile, repair, story, world
 
+from simulator.cluster.inventory import contiguous_domains
 from simulator.distributions import Duration
 from simulator.engine.sampling import SAMPLES
+from simulator.policies.placement.scale_up_aligned import ScaleUpAligned
 from simulator.policies.recovery.ladder import GiveUp, ReplaceNodes, ReplaceOrShrink, RequeueJob
 from simulator.workload.checkpoints import CheckpointTier
 from simulator.workload.elastic import GoodputCurve
@@ -303,3 +305,54 @@ def test_a_job_that_ends_holds_nothing_in_place_of_others() -> None:
     kind = fault(1e-9, repair=repair("fixed", 500.0))
     base = world(machine(2), job_table([1], [300.0]), profile(10.0), kind, horizon_s=1000.0)
     assert replacements(story(base, [(100.0, 0, 0)])) == {0: 800.0, 1: 200.0}  # 100 s done and 200 to go
+
+
+def racks(spares: int, **more: Any) -> Any:
+    """Three racks of four nodes, as many spares in each, and a job that wants two nodes of each."""
+    rack = contiguous_domains(12, 4)
+    hardware = replace(machine(12, spares=3 * spares), spare_domain=rack, scale_up=rack)
+    kind = fault(1e-9, repair=repair("fixed", 500.0))
+    jobs = job_table([6], [math.inf])
+    base = world(hardware, jobs, profile(), kind, placement=ScaleUpAligned(domain_nodes=2), horizon_s=1000.0)
+    return replace(base, **more)
+
+
+def held_at(outcome: Any, time_s: float) -> list[int]:
+    """Return the nodes that the job has at a time."""
+    spans = outcome.tables["spans"]
+    mine = (spans["job"] == "job-0") & (spans["start_s"] <= time_s) & (time_s < spans["end_s"])
+    return sorted(spans["node"][mine].tolist())
+
+
+def test_every_rack_has_its_own_spares_and_replaces_its_own_nodes() -> None:
+    outcome = story(racks(2), [(100.0, 0, 4), (200.0, 0, 5), (300.0, 0, 8)])
+    assert held_at(outcome, 50.0) == [0, 1, 4, 5, 8, 9]
+    assert held_at(outcome, 150.0) == [0, 1, 5, 6, 8, 9]
+    assert held_at(outcome, 250.0) == [0, 1, 6, 7, 8, 9]
+    assert held_at(outcome, 350.0) == [0, 1, 6, 7, 9, 10]
+    assert outcome.summary["uneven_placements"] == 0
+    # Nodes 4, 5 and 8 come back after 500 s as spares of their racks.
+    assert ledger(outcome)["spare"] == 8 * (6 * 100 + 5 * 100 + 4 * 100 + 3 * 300 + 4 * 100 + 5 * 100 + 6 * 200)
+
+
+def test_a_rack_without_spares_left_takes_others_and_that_is_counted() -> None:
+    outcome = story(racks(1), [(100.0, 0, 4), (200.0, 0, 5)])
+    assert held_at(outcome, 150.0) == [0, 1, 5, 7, 8, 9]
+    # Its fourth node is idle and evens the racks out; the next one must come from elsewhere.
+    assert held_at(outcome, 250.0) == [0, 1, 6, 7, 8, 9]
+    assert outcome.summary["uneven_placements"] == 0
+    outcome = story(racks(1), [(100.0, 0, 4), (200.0, 0, 5), (300.0, 0, 6)])
+    assert len(held_at(outcome, 350.0)) == 6
+    assert outcome.summary["uneven_placements"] == 1
+
+
+def test_a_start_that_cannot_keep_to_equal_parts_is_counted() -> None:
+    """Eight nodes are more than two of each of three racks; four nodes are two of each of two."""
+    assert story(racks(0, jobs=job_table([8], [100.0])), []).summary["uneven_placements"] == 1
+    assert story(racks(0, jobs=job_table([4], [100.0])), []).summary["uneven_placements"] == 0
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_who_had_which_node_is_kept_for_large_machines_where_that_is_asked_for(keeps: bool) -> None:
+    base = world(machine(100), job_table([100], [50.0]), profile(), keeps_spans=keeps)
+    assert len(story(base, []).tables["spans"]["node"]) == (100 if keeps else 0)
