@@ -235,7 +235,44 @@ def shown() -> str:
     return "\n\n".join(parts)
 
 
+def judged() -> str:
+    """Return how well rows are met that no constant was fitted to, by published table."""
+    errors: dict[str, list[tuple[bool, float, float]]] = {}
+    for stack, load in STACKS.items():
+        for row in load():
+            error = row.simulated(efficiency(stack)) / row.step_s - 1.0
+            errors.setdefault(row.label.split()[0], []).append((row.fitted, error, row.tolerance))
+    for name, benches in MEASURED.items():
+        for bench in benches:
+            sizes, seconds = bench.rows()
+            result = bench.modelled(named_transport(name), sizes)
+            for i in np.flatnonzero(sizes >= MIB).tolist():
+                is_fitted = bench.fitted >= 0 and i % 2 == bench.fitted
+                row = (is_fitted, float(result.time_s[i] / seconds[i] - 1.0), 0.10)
+                errors.setdefault(f"{bench.table}, from 1 MiB", []).append(row)
+    for table_name, found in (("c06_nvls_vs_ring_h200", c06()), ("c08_moe_alltoall_deepep", c08())):
+        errors[table_name] = [(rate.fitted, rate.modelled_gbps / rate.measured_gbps - 1.0, 0.10) for rate in found]
+    rows = [("Table", "Rows fitted", "Rows judged", "Judged inside tolerance", "Median error", "Worst")]
+    for name in sorted(errors):
+        fair = [(error, tolerance) for fitted, error, tolerance in errors[name] if not fitted]
+        cells = ("", "", "")
+        if fair:
+            inside = sum(abs(error) <= tolerance for error, tolerance in fair)
+            worst = max((error for error, _ in fair), key=abs)
+            cells = (f"{inside}", f"{np.median([abs(error) for error, _ in fair]):.1%}", f"{worst:+.1%}")
+        rows.append((name, f"{len(errors[name]) - len(fair)}", f"{len(fair)}", *cells))
+    fair = [
+        (e, t) for table_name, found in errors.items() for fitted, e, t in found if not fitted and table_name[0] == "p"
+    ]
+    inside = sum(abs(error) <= tolerance for error, tolerance in fair)
+    total = (
+        f"All training rows together: {len(fair)} judged, {inside} inside their tolerance ({inside / len(fair):.0%})"
+    )
+    return f"{table(*rows)}\n\n{total}, median error {np.median([abs(error) for error, _ in fair]):.1%}."
+
+
 GENERATED: list[tuple[str, str, Callable[[], str]]] = [
+    ("validation.md", "judged", judged),
     ("network.md", "collectives", collectives),
     ("training-step.md", "training", training),
     ("training-step.md", "shown", shown),
