@@ -18,11 +18,13 @@ def check(
     settings: SetOption = None,
 ) -> None:
     """Validate a scenario and print what it means: machine, jobs, expected failures and efficiency."""
-    from simulator.cli.screen import print_pairs
+    from simulator.cli.screen import print_pairs, warn
     from simulator.scenario.describe import describe
     from simulator.scenario.resolved import load
 
-    sections = describe(load(scenario, settings=settings or ()), variant)
+    loaded = load(scenario, settings=settings or ())
+    sections = describe(loaded, variant)
     print(f"{scenario}: valid")
+    warn(loaded.warnings)
     for heading, rows in sections:
         print_pairs(heading, rows)

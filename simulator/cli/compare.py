@@ -57,10 +57,12 @@ def compare(
     """
     from simulator.api import compare as compare_variants
     from simulator.cli.progress import shown
+    from simulator.cli.screen import warn
     from simulator.report import terminal_report
     from simulator.scenario.resolved import load
 
     loaded = load(scenario, settings=settings or ())
+    warn(loaded.warnings)
     folder = output or Path("results") / loaded.name
     with shown() as progress:
         study = compare_variants(

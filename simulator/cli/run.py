@@ -19,12 +19,13 @@ def run(
     output: OutputOption = None,
 ) -> None:
     """Simulate one random world of one variant and print its metrics."""
-    from simulator.cli.screen import note, print_pairs
+    from simulator.cli.screen import note, print_pairs, warn
     from simulator.experiments import kernels, results, store
     from simulator.scenario.resolved import load
     from simulator.scenario.workloads import trace_notes
 
     loaded = load(scenario, settings=settings or ())
+    warn(loaded.warnings)
     if variant is not None:
         loaded.variant(variant)  # an unknown one is refused before anything is compiled
     if output is not None:

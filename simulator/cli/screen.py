@@ -15,6 +15,12 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def warn(warnings: Iterable[str]) -> None:
+    """Say what a scenario probably does not mean."""
+    for text in warnings:
+        note(f"warning: {text}")
+
+
 def print_pairs(heading: str, rows: Iterable[tuple[str, str]]) -> None:
     """Print a heading and rows of (what, how much), long texts wrapped."""
     rows = list(rows)

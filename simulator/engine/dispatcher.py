@@ -241,7 +241,7 @@ class Dispatcher:
                 case Hold(job, nodes):
                     self._hold(job, nodes)
                 case Preempt():
-                    sim.moves.preempt(self._running(decision.job), decision.grace_s, decision.by)
+                    sim.moves.preempt(self._running(decision.job), decision)
                 case Resize(job, nodes, gives):
                     sim.moves.resize(self._running(job), nodes, gives)
                 case Migrate(job, avoid):

@@ -219,6 +219,10 @@ class Jobs:
         self.let_go(run)
         self._sim.close(run)
 
+    def cancel(self, run: Run, reason: str) -> None:
+        """End a job that has been stopped before its work was done."""
+        self._end(run, "failed", reason)
+
     def let_go(self, run: Run) -> None:
         """Give all nodes of a job back and let others have them."""
         sim = self._sim

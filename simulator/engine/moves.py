@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from simulator.accounting.ledger import RUNNING
 from simulator.engine.runs import NO_NODES, Run
 from simulator.errors import PolicyError
+from simulator.policies.decisions import Preempt
 
 if TYPE_CHECKING:
     from simulator.engine.simulation import Simulation
@@ -45,8 +46,9 @@ class Moves:
 
     # --- off the nodes --------------------------------------------------------------------------------------------
 
-    def preempt(self, run: Run, grace_s: float, by: int | None) -> None:
+    def preempt(self, run: Run, decision: Preempt) -> None:
         """Tell a running job to go; it is gone when its grace is over, at once without one."""
+        by, grace_s = decision.by, decision.grace_s
         if run.is_leaving:
             return
         sim = self._sim
@@ -59,23 +61,27 @@ class Moves:
         second = cause is not None and cause.requeues > 0
         self.second_order += second
         if grace_s <= 0.0:
-            self._leave(run, grace_s, second)
+            self._leave(run, decision, second)
             return
         sim.dispatcher.expect_end(run, sim.jobs.gpus_taken(run), min(run.expected_end_s, sim.now + grace_s))
         attempt = run.attempts
-        sim.env.timeout(grace_s).callbacks.append(lambda _: self._grace_is_over(run, attempt, grace_s, second))
+        sim.env.timeout(grace_s).callbacks.append(lambda _: self._grace_is_over(run, attempt, decision, second))
 
-    def _grace_is_over(self, run: Run, attempt: int, grace_s: float, second: bool) -> None:
+    def _grace_is_over(self, run: Run, attempt: int, decision: Preempt, second: bool) -> None:
         if run.is_leaving and run.attempts == attempt and run.outcome == "running":
-            self._leave(run, grace_s, second)
+            self._leave(run, decision, second)
 
-    def _leave(self, run: Run, grace_s: float, second: bool) -> None:
+    def _leave(self, run: Run, decision: Preempt, second: bool) -> None:
         if run.pending_isolations > 0:
             return  # an interruption has come first, and decides in its turn
-        lost_gpu_s = self._stop(run, grace_s)
+        lost_gpu_s = self._stop(run, decision.grace_s)
         if second:
             self.second_order_gpu_s += lost_gpu_s
-        self._sim.jobs.requeue(run)
+        if decision.comes_back:
+            self._sim.jobs.requeue(run)
+        else:
+            for_whom = "" if decision.by is None else f" for job {self._sim.known.job[decision.by]}"
+            self._sim.jobs.cancel(run, f"cancelled by preemption{for_whom}")
 
     def stop_for_window(self, run: Run) -> None:
         """Take a job off nodes that are kept from it from now on; the time was known, so it has saved its work."""

@@ -53,11 +53,14 @@ class Preempt:
         Time it may go on before it has to be gone.
     by : int, optional
         Index of the job that its nodes are for.
+    comes_back : bool
+        Whether it queues again; otherwise it ends there.
     """
 
     job: int
     grace_s: float = 0.0
     by: int | None = None
+    comes_back: bool = True
 
 
 @dataclass(frozen=True, slots=True)

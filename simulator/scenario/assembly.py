@@ -13,7 +13,7 @@ from simulator.cluster.inventory import NO_TIERS, Machine, contiguous_domains
 from simulator.engine.world import World
 from simulator.network.parts import groups_of_nodes
 from simulator.scenario.fabrics import fabric_parts, network_of, storage_of
-from simulator.scenario.policy_fields import build
+from simulator.scenario.policy_fields import build, build_scheduling
 from simulator.scenario.resolution import fault_classes
 from simulator.scenario.resolved import Scenario
 from simulator.scenario.schema import VariantSpec
@@ -72,7 +72,7 @@ def _prepared(scenario: Scenario, variant: str, stamp: tuple[int, int]) -> World
         technicians=spec.repairs.technicians,
         jobs=jobs,
         profiles=profiles,
-        scheduling=build("scheduling", spec.scheduling),
+        scheduling=build_scheduling(spec.scheduling),
         placement=build("placement", spec.placement),
         health=None if spec.health is None else build("health", spec.health),
         network=network_of(spec.cluster),

@@ -410,6 +410,9 @@ def _scheduler(spec: VariantSpec) -> Iterator[Complaint]:
     name = spec.scheduling.chosen()
     policy = families()["scheduling"][name]
     named: dict[KeyPath, str] = {}
+    limits = spec.scheduling.limits
+    if limits is not None:
+        named |= {("scheduling", "limits", "accounts", account): account for account in limits.accounts}
     for key in ("shares", "quotas"):
         named |= {("scheduling", key, account): account for account in getattr(spec.scheduling, key, None) or ()}
     yield from _strangers(spec, named)
@@ -419,11 +422,21 @@ def _scheduler(spec: VariantSpec) -> Iterator[Complaint]:
                 where: KeyPath = ("workload", "jobs", position)
                 problem = f"policy {name!r} needs an estimate of every job"
                 yield Complaint(where, problem, allowed='requested: "12 h"')
+    yield from _combined(spec, name, policy)
     by_node = getattr(policy, "keys_by_node", ())
     for key, value in spec.scheduling.own_keys().items() if by_node and not _may_plan_by_node(spec) else ():
         if key in by_node and value != "all":
             problem = f"policy {name!r} plans every job where all take whole nodes and none is kept for anybody"
             yield Complaint(("scheduling", key), problem, repr(value), "depth: all, or leave the key out")
+
+
+def _combined(spec: VariantSpec, name: str, policy: type) -> Iterator[Complaint]:
+    """Check that preemption and limits go with a policy that is an order of the queue."""
+    for key in ("preemption", "limits"):
+        if getattr(spec.scheduling, key) is not None and not hasattr(policy, "order"):
+            ordering = [other for other, each in families()["scheduling"].items() if hasattr(each, "order")]
+            problem = f"policy {name!r} has rules of its own, which {key} cannot be combined with"
+            yield Complaint(("scheduling", key), problem, allowed=f"one of {', '.join(ordering)}")
 
 
 def _may_plan_by_node(spec: VariantSpec) -> bool:

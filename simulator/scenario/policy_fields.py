@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from functools import reduce
 from operator import or_
 from types import NoneType, UnionType
@@ -12,6 +13,8 @@ from pydantic import Field, create_model
 
 from simulator.policies.fields import Numbers
 from simulator.policies.registry import families
+from simulator.policies.scheduling.combined import Combined, Limit, Limits
+from simulator.policies.scheduling.preemptive import Preemptive
 from simulator.scenario.quantities import PositiveSeconds, Seconds, Section
 
 _UNSET: Any = None
@@ -31,6 +34,66 @@ class PolicySection(Section):
         return {key: getattr(self, key) for key in sorted(self.model_fields_set & keys)}
 
 
+class LimitSection(Section):
+    """What somebody may run at once."""
+
+    gpus: Annotated[int, Field(ge=0)] | None = None
+    """Most GPUs; absent: no limit."""
+    jobs: Annotated[int, Field(ge=0)] | None = None
+    """Most jobs; absent: no limit."""
+
+    def limit(self) -> Limit:
+        """Return it as policies take it."""
+        return Limit(*(math.inf if most is None else float(most) for most in (self.gpus, self.jobs)))
+
+
+class LimitsSection(Section):
+    """What accounts and users may run at once; jobs beyond that wait, and others go before them."""
+
+    accounts: dict[_Text, LimitSection] = Field(default_factory=dict)
+    """By name of an account, or of a group before a slash (physics for physics/theory)."""
+    users: dict[_Text, LimitSection] = Field(default_factory=dict)
+    """By name of a user."""
+    each_account: LimitSection | None = None
+    """Of every account."""
+    each_user: LimitSection | None = None
+    """Of every user."""
+
+    def limits(self) -> Limits:
+        """Return them as policies take them."""
+        accounts, users = (
+            {name: section.limit() for name, section in of.items()} for of in (self.accounts, self.users)
+        )
+        each_account, each_user = (
+            None if section is None else section.limit() for section in (self.each_account, self.each_user)
+        )
+        return Limits(accounts, users, each_account, each_user)
+
+
+class PreemptionSection(Section):
+    """Running jobs are taken off their nodes for waiting ones."""
+
+    by: Literal["priority"] = "priority"
+    """Who may go: jobs of a lower class of priority than the one that waits, the lowest and youngest first."""
+    mode: Literal["requeue", "cancel"] = "requeue"
+    """What becomes of a preempted job: it queues again, or ends."""
+    grace: Seconds = 0.0
+    """Time a preempted job may go on."""
+    min_run_time: Seconds = 0.0
+    """Time a job runs before it can be preempted."""
+    most_preemptions: Annotated[int, Field(ge=0)] = 0
+    """A job preempted so often is left alone; 0: no limit."""
+
+
+class CombinedSection(PolicySection):
+    """A scheduling policy, which preemption and limits can be combined with where it is an order of the queue."""
+
+    preemption: PreemptionSection | None = None
+    """Taking running jobs off their nodes for those that wait; absent: nobody is."""
+    limits: LimitsSection | None = None
+    """What accounts and users may run at once; absent: whatever fits."""
+
+
 def keys_of(policy: type) -> dict[str, dataclasses.Field[Any]]:
     """Return the scenario keys of a policy class: the fields of the dataclass."""
     return {field.name: field for field in dataclasses.fields(policy)}
@@ -43,6 +106,19 @@ def build(family: str, section: PolicySection) -> Any:
         for key, value in section.own_keys().items()
     }
     return families()[family][section.chosen()](**keys)
+
+
+def build_scheduling(section: PolicySection) -> Any:
+    """Return the scheduling policy a section describes, with preemption and limits where it has them."""
+    policy = build("scheduling", section)
+    preemption, limits = getattr(section, "preemption", None), getattr(section, "limits", None)
+    if preemption is None and limits is None:
+        return policy
+    taking = None
+    if preemption is not None:
+        keys = ("mode", "grace", "min_run_time", "most_preemptions")
+        taking = Preemptive(backfill=policy.backfill, **{key: getattr(preemption, key) for key in keys})
+    return Combined(policy, taking, None if limits is None else limits.limits())
 
 
 def _annotation(policy: type, field: dataclasses.Field[Any]) -> tuple[Any, Any]:
@@ -80,9 +156,9 @@ def policy_section(family: str, default: str, name: str, base: type[PolicySectio
 
 if TYPE_CHECKING:
     HealthSection = PolicySection
-    SchedulingSection = PolicySection
+    SchedulingSection = CombinedSection
     PlacementSection = PolicySection
 else:
     HealthSection = policy_section("health", "strikes", "HealthSection")
-    SchedulingSection = policy_section("scheduling", "fifo", "SchedulingSection")
+    SchedulingSection = policy_section("scheduling", "fifo", "SchedulingSection", CombinedSection)
     PlacementSection = policy_section("placement", "first_fit", "PlacementSection")

@@ -17,6 +17,7 @@ from simulator.scenario.checking import explain
 from simulator.scenario.checks import Complaint, complaints
 from simulator.scenario.loading import Document, apply_set, nearest, read_document, variants_of
 from simulator.scenario.schema import PublishedSection, VariantSpec
+from simulator.scenario.warnings import warnings_of
 
 _OF_THE_STUDY = ("name", "question", "seed", "replications", "report")
 """Keys that are the same for all variants."""
@@ -86,6 +87,18 @@ class Scenario:
         own = declared_assumptions([self.specs[name] for name in self.variants], self.document)
         used = (assumption for spec in self.specs.values() for assumption in assumptions_of(spec))
         return tuple(dict.fromkeys((*own, *used)))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed and yet probably not meant, with the variants that it is about unless that is all of them."""
+        found: dict[str, list[str]] = {}
+        for name, spec in self.specs.items():
+            for text in warnings_of(spec):
+                found.setdefault(text, []).append(name)
+        return tuple(
+            text if len(names) == len(self.specs) else f"variant {', '.join(names)}: {text}"
+            for text, names in found.items()
+        )
 
     @property
     def published(self) -> tuple[PublishedSection, ...]:

@@ -23,12 +23,15 @@ from simulator.policies.placement.scale_up_aligned import ScaleUpAligned
 from simulator.policies.placement.topology import TopologyAware
 from simulator.policies.recovery.ladder import GiveUp, ReplaceNodes, ReplaceOrRequeue, ReplaceOrShrink, RequeueJob
 from simulator.policies.registry import families
+from simulator.policies.scheduling.combined import Combined, Limit, Limits
 from simulator.policies.scheduling.conservative import Conservative
 from simulator.policies.scheduling.easy import Easy
 from simulator.policies.scheduling.elastic import Elastic
 from simulator.policies.scheduling.fifo import Fifo
+from simulator.policies.scheduling.multifactor import Multifactor
 from simulator.policies.scheduling.preemptive import Preemptive
 from simulator.policies.scheduling.quota import Quota
+from simulator.policies.scheduling.sjf import ShortestFirst
 from simulator.workload.elastic import GoodputCurve
 
 DURATIONS = st.builds(
@@ -150,6 +153,9 @@ def scheduling_policies() -> list[Any]:
         Quota(quotas=(("a", 8.0), ("b", 12.0)), grace=20.0),
         Quota(quotas=(("a", 8.0), ("b", 40.0)), borrowing=False),
         Elastic(min_interval=0.0, least_gain=0.0),
+        Combined(Multifactor(), Preemptive(grace=10.0, mode="cancel"), Limits({"a": Limit(8, 2)}, {}, Limit(jobs=3))),
+        Combined(Fifo(), Preemptive(min_run_time=20.0), None),
+        Combined(ShortestFirst(), None, Limits({}, {}, None, Limit(gpus=20))),
     ]
     return [policy() for policy in families()["scheduling"].values()] + others
 

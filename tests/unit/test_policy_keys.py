@@ -10,7 +10,10 @@ import pytest
 import simulator as sim
 from simulator.errors import InputError
 from simulator.policies.health.strikes import Strikes
+from simulator.policies.scheduling.combined import Combined, Limit, Limits
 from simulator.policies.scheduling.conservative import Conservative
+from simulator.policies.scheduling.multifactor import Multifactor
+from simulator.policies.scheduling.preemptive import Preemptive
 from simulator.policies.scheduling.quota import Quota
 from simulator.scenario.assembly import assemble
 
@@ -97,6 +100,63 @@ def test_parts_of_nodes_and_reservations_are_planned_by_node(tmp_path: Path, mor
     path.write_text(text, encoding="utf-8")
     world = assemble(sim.load(path), "base", 1, 0)
     assert world.scheduling == Conservative(depth=7, window=2 * 86400.0, resolution=60.0)
+
+
+COMBINED = """\
+name: keys
+horizon: 1 h
+cluster: {nodes: 4, node: {gpus: 8}}
+workload:
+  jobs:
+    - {name: low, nodes: 2, work: 10 min, user: ada}
+    - {name: high, nodes: 2, work: 10 min, user: bob, priority: 1}
+scheduling:
+  policy: multifactor
+  shares: {ada: 2}
+  preemption: {by: priority, mode: cancel, min_run_time: 1 min, grace: 5 s, most_preemptions: 2}
+  limits: {accounts: {ada: {gpus: 8}}, users: {bob: {jobs: 1}}, each_user: {gpus: 16, jobs: 2}}
+"""
+
+
+def test_an_order_preemption_and_limits_are_separate_keys(tmp_path: Path) -> None:
+    path = tmp_path / "keys.yaml"
+    path.write_text(COMBINED, encoding="utf-8")
+    found = assemble(sim.load(path), "base", 1, 0).scheduling
+    assert found == Combined(
+        Multifactor(shares=(("ada", 2.0),)),
+        Preemptive(backfill="easy", grace=5.0, min_run_time=60.0, most_preemptions=2, mode="cancel"),
+        Limits({"ada": Limit(gpus=8.0)}, {"bob": Limit(jobs=1.0)}, None, Limit(16.0, 2.0)),
+    )
+    assert not sim.load(path).warnings
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "policy: multifactor\n  shares: {ada: 2}",
+            "policy: quota",
+            "policy 'quota' has rules of its own, which preemp",
+        ),
+        ("accounts: {ada", "accounts: {adda", "accounts.adda: no job is on this account; .* did you mean 'ada'"),
+        ("mode: cancel", "mode: suspend", "scheduling.preemption.mode: .* allowed: requeue, cancel"),
+        ("jobs: 1}", "jobs: -1}", "scheduling.limits.users.bob.jobs: too small"),
+    ],
+)
+def test_what_cannot_be_combined_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "keys.yaml"
+    assert old in COMBINED
+    path.write_text(COMBINED.replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        sim.load(path)
+
+
+@pytest.mark.parametrize("policy", ["{policy: preemptive}", "{policy: fifo, preemption: {}}"])
+def test_preemption_that_can_preempt_nobody_is_warned_about(tmp_path: Path, policy: str) -> None:
+    path = tmp_path / "keys.yaml"
+    path.write_text(SCENARIO + f"scheduling: {policy}\n", encoding="utf-8")
+    (warning,) = sim.load(path).warnings
+    assert warning.startswith("scheduling: all jobs are of one class of priority, so nobody can be preempted")
 
 
 def test_scale_up_domains_come_from_the_fabric(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from simulator.policies.decisions import Start
 from simulator.policies.fields import Numbers, parameter
 from simulator.policies.scheduling.ordered import BACKFILL_MEANING, Backfill, starts_in_order
-from simulator.policies.views import Floats, SchedulerView
+from simulator.policies.views import Floats, Ints, SchedulerView
 from simulator.scheduling.fairness import AccountTree, account_tree, classic_factor, fair_tree_factor
 
 WEEK_S = 7 * 86400.0
@@ -63,9 +63,13 @@ class Multifactor:
         """Half-life of the usage that the view shows."""
         return self.half_life
 
+    def order(self, view: SchedulerView) -> Ints:
+        """Return positions in the queue, the first to be served first."""
+        return np.argsort(-self.priorities(view), kind="stable")
+
     def schedule(self, view: SchedulerView) -> Sequence[Start]:
         """Return the jobs to start now."""
-        return starts_in_order(view, np.argsort(-self.priorities(view), kind="stable"), self.backfill)
+        return starts_in_order(view, self.order(view), self.backfill)
 
     def priorities(self, view: SchedulerView) -> Floats:
         """Return the priority of every queued job."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -29,6 +29,9 @@ class Preempting:
     grace: float = parameter(0.0, "time a preempted job may go on", unit="duration", at_least=0.0)
     min_run_time: float = parameter(0.0, "time a job runs before it can be preempted", unit="duration", at_least=0.0)
     most_preemptions: int = parameter(0, "a job preempted so often is left alone; 0: no limit", at_least=0)
+    mode: Literal["requeue", "cancel"] = parameter(
+        "requeue", "what becomes of a preempted job: it queues again, or ends"
+    )
 
     acts_always: ClassVar[bool] = True
     """It acts on a full machine too."""
@@ -65,7 +68,7 @@ class Preempting:
         chosen = whom_to_take(view, head, preference[ready[preference]])
         if chosen:
             job = int(view.queue.job[head])
-            return [*(Preempt(each, self.grace, job) for each in chosen), Wake(view.now_s)]
+            return [*(Preempt(each, self.grace, job, self.mode == "requeue") for each in chosen), Wake(view.now_s)]
         backfilled: list[Scheduling] = list(starts_in_order(view, order, self.backfill))
         if chosen is None and (may & ~ready).any():
             backfilled.insert(0, Wake(float(from_s[may & ~ready].min())))

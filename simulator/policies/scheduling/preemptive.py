@@ -9,7 +9,7 @@ import numpy as np
 
 from simulator.policies.decisions import Scheduling
 from simulator.policies.scheduling.preempting import Preempting
-from simulator.policies.views import SchedulerView
+from simulator.policies.views import Ints, SchedulerView
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,10 @@ class Preemptive(Preempting):
 
     def schedule(self, view: SchedulerView) -> Sequence[Scheduling]:
         """Return the decisions of this pass."""
+        return self.serve_order(view, np.argsort(-view.queue.priority, kind="stable"))
+
+    def serve_order(self, view: SchedulerView, order: Ints) -> Sequence[Scheduling]:
+        """Return the decisions of a pass that serves the queue in an order of its own."""
         waits, runs = view.queue.priority, view.running.priority
-        order = np.argsort(-waits, kind="stable")
         preference = np.lexsort((-view.running.start_s, runs))
         return self.serve(view, order, lambda head: runs < waits[head], preference)

@@ -10,7 +10,7 @@ import numpy as np
 from simulator.policies.decisions import Start
 from simulator.policies.fields import parameter
 from simulator.policies.scheduling.ordered import BACKFILL_MEANING, Backfill, starts_in_order
-from simulator.policies.views import SchedulerView
+from simulator.policies.views import Ints, SchedulerView
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,10 @@ class PriorityClasses:
 
     backfill: Backfill = parameter("easy", BACKFILL_MEANING)
 
+    def order(self, view: SchedulerView) -> Ints:
+        """Return positions in the queue, the first to be served first."""
+        return np.argsort(-view.queue.priority, kind="stable")
+
     def schedule(self, view: SchedulerView) -> Sequence[Start]:
         """Return the jobs to start now."""
-        return starts_in_order(view, np.argsort(-view.queue.priority, kind="stable"), self.backfill)
+        return starts_in_order(view, self.order(view), self.backfill)
