@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class SimulatorError(Exception):
     """Base of every error the simulator raises on purpose."""
@@ -26,6 +28,10 @@ class InputError(SimulatorError):
         What may stand there, with an example.
     nearest : str, optional
         Nearest valid spelling, where there is one.
+    variant : str, optional
+        Names of the variants of a scenario in which it is wrong, where it is not wrong in all of them.
+    others : tuple of InputError
+        What else is wrong with the same input.
     """
 
     def __init__(
@@ -37,9 +43,11 @@ class InputError(SimulatorError):
         found: str | None = None,
         allowed: str | None = None,
         nearest: str | None = None,
+        variant: str | None = None,
+        others: tuple[InputError, ...] = (),
     ) -> None:
         # SimPy re-creates exceptions from args, so args must equal the constructor's arguments.
-        super().__init__(problem, file, line, key, found, allowed, nearest)
+        super().__init__(problem, file, line, key, found, allowed, nearest, variant, others)
         self.problem = problem
         self.file = file
         self.line = line
@@ -47,12 +55,27 @@ class InputError(SimulatorError):
         self.found = found
         self.allowed = allowed
         self.nearest = nearest
+        self.variant = variant
+        self.others = others
+
+    @property
+    def each(self) -> tuple[InputError, ...]:
+        """The error itself, and what else is wrong with the same input."""
+        return (self, *self.others)
+
+    @classmethod
+    def together(cls, errors: Sequence[InputError]) -> InputError:
+        """Return the first of several errors, which carries the rest."""
+        first, *rest = errors
+        problem, file, line, key, found, allowed, nearest, variant, _ = first.args
+        return cls(problem, file, line, key, found, allowed, nearest, variant, tuple(rest))
 
     def __str__(self) -> str:
-        """One line: where, key, problem, found, allowed, nearest."""
+        """One line: where, key, variant, problem, found, allowed, nearest."""
         where = "" if self.file is None else self.file + (f":{self.line}" if self.line is not None else "") + ": "
         key = "" if self.key is None else f"{self.key}: "
-        text = f"{where}{key}{self.problem}"
+        variant = "" if self.variant is None else f"variant {self.variant}: "
+        text = f"{where}{key}{variant}{self.problem}"
         if self.found is not None:
             text += f"; found {self.found}"
         if self.allowed is not None:

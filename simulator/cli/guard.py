@@ -14,6 +14,8 @@ from simulator.errors import InputError, SimulatorError
 P = ParamSpec("P")
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+MOST_ERRORS = 20
+"""Errors of one input that are told."""
 
 
 def guarded(verb: Callable[P, None]) -> Callable[P, None]:
@@ -28,7 +30,10 @@ def guarded(verb: Callable[P, None]) -> Callable[P, None]:
             verb(*args, **kwargs)
             sys.stdout.flush()  # here, so that a closed pipe is met where click can be quiet about it
         except InputError as error:
-            _tell(error)
+            for one in error.each[:MOST_ERRORS]:
+                _tell(one)
+            if more := len(error.each[MOST_ERRORS:]):
+                print(f"and {more} more errors", file=sys.stderr)
             raise typer.Exit(WRONG_INPUT) from None
         except SimulatorError as error:
             _tell(error)

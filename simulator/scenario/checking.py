@@ -37,7 +37,7 @@ _PROBLEMS: dict[str, tuple[str, str]] = {
 
 
 def explain(error: ValidationError, document: Document, model: type[BaseModel] | None = None) -> InputError:
-    """Return the error a user can act on.
+    """Return the errors a user can act on.
 
     Parameters
     ----------
@@ -51,16 +51,29 @@ def explain(error: ValidationError, document: Document, model: type[BaseModel] |
     Returns
     -------
     InputError
-        An unknown key comes first, because a misspelt key is also a missing one; otherwise the first error. All
+        The first, which carries the others. Unknown keys come first, because a misspelt key is also a missing one. All
         complaints about the same value (the members of a union) become one.
     """
-    found = [(_path_in(details["loc"], document.data), details) for details in error.errors(include_url=False)]
-    path, first = next((row for row in found if row[1]["type"] == "extra_forbidden"), found[0])
-    same = [details for other, details in found if other == path]
+    found: dict[KeyPath, list[ErrorDetails]] = {}
+    for details in error.errors(include_url=False):
+        path = _path_in(details["loc"], document.data)
+        whole = path == details["loc"][:-1]  # and not what one member of a union misses
+        found.setdefault(details["loc"] if details["type"] == "missing" and whole else path, []).append(details)
+    unknown = [path for path, same in found.items() if same[0]["type"] == "extra_forbidden"]
+    told = [_explained(path, found[path], document, model) for path in unknown]
+    meant = {(*path[:-1], one.nearest) for path, one in zip(unknown, told, strict=True)}
+    others = [path for path in found if path not in unknown and path not in meant]
+    return InputError.together([*told, *(_explained(path, found[path], document, model) for path in others)])
+
+
+def _explained(
+    path: KeyPath, same: list[ErrorDetails], document: Document, model: type[BaseModel] | None
+) -> InputError:
+    first = same[0]
     if first["type"] == "extra_forbidden":
         problem, found_text, allowed, near = _unknown_key(path, model)
     elif first["type"] == "missing":
-        path = (*path, str(first["loc"][-1]))
+        path = (*path, str(first["loc"][-1])) if path != first["loc"] else path
         problem, found_text, allowed, near = "missing key", None, None, None
     else:
         problem, found_text, allowed, near = _combined(same)

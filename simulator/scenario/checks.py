@@ -14,8 +14,7 @@ from simulator.errors import InputError
 from simulator.policies.registry import families
 from simulator.scenario.fabrics import fabric_parts, network_of
 from simulator.scenario.loading import nearest
-from simulator.scenario.policy_fields import PolicySection, keys_of
-from simulator.scenario.quantities import merged
+from simulator.scenario.policy_fields import PolicySection, changed_policy, keys_of
 from simulator.scenario.resolution import (
     fault_sections,
     repair_name_of,
@@ -239,7 +238,7 @@ def _comes_back_for_ever(spec: VariantSpec, job: JobSection) -> bool:
     """Return whether nothing ends the attempts of a job that stops itself."""
     if job.fails_after is None or (job.work is not None and job.work <= job.fails_after):
         return False
-    recovery = merged(spec.recovery, job.recovery)
+    recovery = changed_policy("recovery", spec.recovery, job.recovery)
     keys = keys_of(families()["recovery"][recovery.chosen()])
     caps = [cap for cap in ("give_up_after", "most_requeues") if cap in keys]  # without any it has a rule of its own
     return bool(caps) and not any(getattr(recovery, cap) for cap in caps)
@@ -476,7 +475,8 @@ def _own_keys(family: str, section: PolicySection, path: KeyPath) -> Iterator[Co
     own = list(keys_of(families()[family][section.chosen()]))
     for key in section.own_keys():
         if key not in own:
-            yield _unknown((*path, key), f"policy {section.chosen()!r} has no such key", key, own)
+            others = ", ".join(name for name, policy in families()[family].items() if key in keys_of(policy))
+            yield _unknown((*path, key), f"policy {section.chosen()!r} has no such key (a key of {others})", key, own)
 
 
 def _hazard(spec: VariantSpec, name: str, section: FaultClassSection) -> Iterator[Complaint]:

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from simulator.errors import InputError
-from simulator.scenario.nodes import Document, KeyPath, Node, dotted, merge, without
+from simulator.scenario.nodes import Document, KeyPath, Node, dotted, merge, without, without_nulls
 from simulator.scenario.yaml_reader import MAX_DEPTH, read_mapping, read_value
 
-__all__ = ["Document", "apply_set", "nearest", "read_document", "variants_of"]
+__all__ = ["Document", "apply_set", "changes_of", "nearest", "read_document", "variants_of"]
 
 MAX_BYTES = 1_000_000
 """Size of the largest file."""
@@ -107,6 +107,9 @@ def variants_of(document: Document) -> dict[str, Document]:
     """
     base = replace(document, root=without(document.root, "variants"))
     variants = document.root.child("variants")
+    if variants is not None and variants.mapping:
+        kept = {name: node for name, node in variants.mapping.items() if node.value is not None or node.file != SET}
+        variants = replace(variants, value=kept or None)
     if variants is None or variants.value is None:
         result = {BASE: base}
     elif not variants.mapping:
@@ -116,9 +119,17 @@ def variants_of(document: Document) -> dict[str, Document]:
     else:
         changed = {name: _variant(base.root, name, changes) for name, changes in variants.mapping.items()}
         result = {name: replace(document, root=root) for name, root in changed.items()}
+    result = {name: replace(variant, root=without_nulls(variant.root)) for name, variant in result.items()}
     for variant in result.values():
         _refuse_missing_files(variant)
     return result
+
+
+def changes_of(document: Document, variant: str) -> dict[KeyPath, Node]:
+    """Return what a variant changes, by the keys that lead there; its dotted keys were checked before."""
+    changes = document.root.child("variants")
+    own = None if changes is None else changes.child(variant)
+    return {} if own is None else dict(_leaves(own, without(document.root, "variants"), ("variants", variant), ()))
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
@@ -186,7 +197,21 @@ def _with_base(root: Node, file: str, folder: Path, chain: Sequence[str]) -> Nod
         allowed = f"at most {MAX_EXTENDS} files"
         raise InputError("a longer chain of extends than is read", extends.file, extends.line, "extends", None, allowed)
     base = _with_base(_read_file(base_file, extends), base_file, base_folder, names)
-    return merge(base, own)
+    return _merged(base, own)
+
+
+def _merged(base: Node, own: Node) -> Node:
+    """Return a file on top of the one it extends; a variant of that one that it sets to null is gone."""
+    inherited, mine = base.child("variants"), own.child("variants")
+    root = merge(base, own)
+    if inherited is None or mine is None or mine.mapping is None:
+        return root
+    gone = [name for name, changes in mine.mapping.items() if changes.value is None and inherited.child(name)]
+    variants = root.child("variants")
+    assert variants is not None
+    for name in gone:
+        variants = without(variants, name)
+    return replace(root, value={**(root.mapping or {}), "variants": variants})
 
 
 def _base_file(extends: Node, file: str, folder: Path) -> tuple[str, Path]:

@@ -81,6 +81,16 @@ def without(node: Node, key: str) -> Node:
     return replace(node, value={name: child for name, child in children.items() if name != key})
 
 
+def without_nulls(node: Node) -> Node:
+    """Return a tree without the keys that are null: an empty value is as good as none."""
+    if node.mapping is not None:
+        kept = {key: without_nulls(child) for key, child in node.mapping.items() if child.value is not None}
+        return replace(node, value=kept)
+    if isinstance(node.value, tuple):
+        return replace(node, value=tuple(without_nulls(child) for child in node.value))
+    return node
+
+
 @dataclass(frozen=True)
 class Document:
     """A file after ``extends``: plain data, and the position of every value.

@@ -7,7 +7,7 @@ import math
 from functools import reduce
 from operator import or_
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import Field, create_model
 
@@ -15,9 +15,10 @@ from simulator.policies.fields import Numbers
 from simulator.policies.registry import families
 from simulator.policies.scheduling.combined import Combined, Limit, Limits
 from simulator.policies.scheduling.preemptive import Preemptive
-from simulator.scenario.quantities import PositiveSeconds, Seconds, Section
+from simulator.scenario.quantities import PositiveSeconds, Seconds, Section, merged
 
 _UNSET: Any = None
+_Keys = TypeVar("_Keys", bound="PolicySection")
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -97,6 +98,17 @@ class CombinedSection(PolicySection):
 def keys_of(policy: type) -> dict[str, dataclasses.Field[Any]]:
     """Return the scenario keys of a policy class: the fields of the dataclass."""
     return {field.name: field for field in dataclasses.fields(policy)}
+
+
+def changed_policy(family: str, base: _Keys, changes: _Keys | None) -> _Keys:
+    """Return a policy section with the keys that another one sets; keys that only the old policy has are left aside."""
+    result = merged(base, changes)
+    others = {key for policy in families()[family].values() for key in keys_of(policy)}
+    others -= set(keys_of(families()[family][result.chosen()]))
+    inherited = base.model_fields_set - (set() if changes is None else changes.model_fields_set)
+    kept = result.model_fields_set - (others & inherited)
+    values = {key: getattr(result, key) for key in kept}
+    return cast("_Keys", type(result).model_construct(set(kept), **values))
 
 
 def build(family: str, section: PolicySection) -> Any:

@@ -9,8 +9,7 @@ import numpy as np
 from simulator.engine.world import JobProfile, Network
 from simulator.policies.registry import families
 from simulator.scenario.fabrics import network_of, storage_of
-from simulator.scenario.policy_fields import build
-from simulator.scenario.quantities import merged
+from simulator.scenario.policy_fields import build, changed_policy
 from simulator.scenario.schema import VariantSpec
 from simulator.scenario.schema_training import TrainingSection
 from simulator.scenario.schema_workload import (
@@ -41,7 +40,7 @@ def written_profile(spec: VariantSpec, job: JobSection, step: TrainingStep | Non
     data_rate = 0.0 if step is None or job.training is None else bytes_read(job.training) / step.nominal_s
     world = (storage_of(spec.cluster), network_of(spec.cluster))
     found = ways_to_storage(spec, job_nodes(spec, job))
-    recovery = merged(spec.recovery, job.recovery)
+    recovery = changed_policy("recovery", spec.recovery, job.recovery)
     return _profile(job.name if own else "default", checkpoint, recovery, step, found, world, data_rate)
 
 
@@ -52,7 +51,9 @@ def recorded_profile(spec: VariantSpec, section: RecordedSection, name: str) -> 
     """
     checkpoint = CheckpointSection() if section.checkpoint is None else section.checkpoint
     world = (storage_of(spec.cluster), network_of(spec.cluster))
-    profile = _profile(name, checkpoint, merged(spec.recovery, section.recovery), None, None, world, 0.0)
+    profile = _profile(
+        name, checkpoint, changed_policy("recovery", spec.recovery, section.recovery), None, None, world, 0.0
+    )
     if section.recovery is None:
         return replace(profile, recovery=families()["recovery"]["requeue"]())
     return profile

@@ -9,18 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from simulator.errors import InputError
 from simulator.scenario.assumptions import Assumption, assumptions_of, declared_assumptions
-from simulator.scenario.checking import explain
-from simulator.scenario.checks import Complaint, complaints
-from simulator.scenario.loading import Document, apply_set, nearest, read_document, variants_of
+from simulator.scenario.loading import Document, apply_set, nearest, read_document
 from simulator.scenario.schema import PublishedSection, VariantSpec
+from simulator.scenario.validated import validated
 from simulator.scenario.warnings import warnings_of
-
-_OF_THE_STUDY = ("name", "question", "seed", "replications", "report")
-"""Keys that are the same for all variants."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,19 +161,11 @@ def resolve(document: Document) -> Scenario:
     Raises
     ------
     InputError
-        If any of its variants is wrong.
+        If any of its variants is wrong; the first error carries the others.
     """
-    documents = variants_of(document)
-    names = tuple(documents)
-    specs = {name: _validated(documents[name], names) for name in names}
+    specs = validated(document)
+    names = tuple(specs)
     first = specs[names[0]]
-    for name, spec in specs.items():
-        for key in _OF_THE_STUDY:
-            if getattr(spec, key) != getattr(first, key):
-                problem = f"variant {name!r} changes a key that belongs to the whole study"
-                raise _blamed(
-                    Complaint((key,), problem, allowed="a change of the machine or a policy"), documents[name]
-                )
     text = json.dumps(document.data, sort_keys=False, allow_nan=False)
     return Scenario(
         name=first.name,
@@ -191,19 +177,3 @@ def resolve(document: Document) -> Scenario:
         specs=specs,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
     )
-
-
-def _validated(document: Document, variants: tuple[str, ...]) -> VariantSpec:
-    try:
-        spec = VariantSpec.model_validate(document.data)
-    except ValidationError as error:
-        raise explain(error, document) from error
-    for complaint in complaints(spec, variants):
-        raise _blamed(complaint, document)
-    return spec
-
-
-def _blamed(complaint: Complaint, document: Document) -> InputError:
-    file, line = document.where(complaint.path)
-    key = ".".join(str(part) for part in complaint.path)
-    return InputError(complaint.problem, file, line, key, complaint.found, complaint.allowed, complaint.nearest)

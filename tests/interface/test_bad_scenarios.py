@@ -235,12 +235,13 @@ CASES = [
     Case(
         "variant_unknown_key",
         changed("cluster.spares.count: 4", "cluster.spares.cuont: 4"),
-        "s.yaml:31: cluster.spares.cuont: unknown key; allowed: count, kind; did you mean 'count'?",
+        "s.yaml:31: cluster.spares.cuont: variant 'more_spares': unknown key; allowed: count, kind, per; "
+        "did you mean 'count'?",
     ),
     Case(
         "variant_bad_value",
         changed("cluster.spares.count: 4", "cluster.spares.count: -4"),
-        "s.yaml:31: cluster.spares.count: too small; found -4; allowed: at least 0",
+        "s.yaml:31: cluster.spares.count: variant 'more_spares': too small; found -4; allowed: at least 0",
     ),
     Case(
         "variant_repeats",

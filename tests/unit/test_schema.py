@@ -149,7 +149,7 @@ def test_every_variant_is_validated(tmp_path: Path) -> None:
 
 def test_a_variant_may_not_change_the_study(tmp_path: Path) -> None:
     text = MINIMAL + "variants: {good: {}, bad: {seed: 3}}\n"
-    with pytest.raises(InputError, match="seed: variant 'bad' changes a key that belongs to the whole study"):
+    with pytest.raises(InputError, match="seed: variant 'bad': belongs to the whole study, and variants differ in it"):
         scenario(tmp_path, text)
 
 

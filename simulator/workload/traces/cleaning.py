@@ -75,9 +75,9 @@ def to_processors(
     import pandas as pd
 
     if estimates not in _ESTIMATES:
-        near = difflib.get_close_matches(str(estimates), _ESTIMATES, n=1)
+        near = next(iter(difflib.get_close_matches(str(estimates), _ESTIMATES, n=1)), None)
         raise InputError(
-            "unknown kind of estimates", None, None, "estimates", repr(estimates), "requested, exact", *near
+            "unknown kind of estimates", None, None, "estimates", repr(estimates), "requested, exact", near
         )
     for column in ("job", "submit_s", "run_s", "requested_s", "gpus"):
         if column not in table.columns:
