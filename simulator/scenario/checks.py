@@ -356,7 +356,8 @@ def _training(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Com
         model, plan = model_of(section), plan_of(section, nodes * spec.cluster.node.gpus)
         try:
             check_plan(plan, model)
-            check_memory(model, plan, accelerator.memory)
+            if section.memory_check:
+                check_memory(model, plan, accelerator.memory)
         except InputError as error:
             key = (*path, error.key) if error.key in type(section).model_fields else path
             yield Complaint(key, error.problem, error.found, error.allowed)

@@ -134,6 +134,8 @@ class TrainingSection(Section):
     """Whether activations between the tensor-parallel parts are split too."""
     fused_attention: bool = True
     """Whether the scores of attention are never stored."""
+    memory_check: bool = True
+    """Whether a plan is refused that counts more than 1.5 times the memory of a GPU."""
     jitter: Fraction = 0.0
     """Standard deviation of a rank's compute time relative to its mean; the slowest rank counts."""
     sample: DataSize | None = None

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from simulator.scenario.schema import VariantSpec
+from simulator.scenario.sizes import job_nodes
+from simulator.scenario.training import model_of, plan_of
+from simulator.workload.plans import memory
 
 
 def warnings_of(spec: VariantSpec) -> Iterator[str]:
     """Yield what a variant probably does not mean."""
     yield from _idle_preemption(spec)
+    yield from _tight_memory(spec)
 
 
 def _idle_preemption(spec: VariantSpec) -> Iterator[str]:
@@ -22,3 +26,14 @@ def _idle_preemption(spec: VariantSpec) -> Iterator[str]:
             classes |= {0, *(step.priority for step in recorded.priorities)}
     if len(classes) == 1:
         yield "scheduling: all jobs are of one class of priority, so nobody can be preempted; give jobs a priority"
+
+
+def _tight_memory(spec: VariantSpec) -> Iterator[str]:
+    accelerator = spec.cluster.node.accelerator
+    for job in spec.workload.jobs:
+        if job.training is None or accelerator is None:
+            continue
+        needed = memory(model_of(job.training), plan_of(job.training, job_nodes(spec, job) * spec.cluster.node.gpus))
+        if needed.total > accelerator.memory:
+            least = f"more than its {accelerator.memory / 1e9:.0f} GB, if nothing is freed early or moved to the host"
+            yield f"job {job.name!r}: its plan counts {needed.in_words}, {least}"

@@ -135,13 +135,22 @@ def a100() -> str:
 
 
 def bytes_counted() -> str:
-    rows = [("Row", "Counted (GB)", "Of the GPU (GB)")]
-    for load in STACKS.values():
+    rows = [("Row", "Counted (GB)", "Of the GPU (GB)", "Counted / GPU")]
+    for load in (STACKS | SHOWN_STACKS).values():
         for row in load():
-            total = memory(row.shape, row.plan).total
-            if total > row.gpu.memory_bytes:
-                rows.append((row.label, f"{total / 1e9:.0f}", f"{row.gpu.memory_bytes / 1e9:.0f}"))
-    return f"### Plans that a scenario would refuse for memory\n\n{table(*rows)}"
+            ratio = memory(row.shape, row.plan).total / row.gpu.memory_bytes
+            if ratio > 1.0:
+                sizes = (f"{ratio * row.gpu.memory_bytes / 1e9:.0f}", f"{row.gpu.memory_bytes / 1e9:.0f}")
+                rows.append((row.label, *sizes, f"{ratio:.2f}"))
+    measured = [("Row", "Counted (GB)", "Measured (GB)", "Counted / measured")]
+    peaks = {(r["model"], r["gpus"], r["technique"]): float(r["memory_GiB"]) for r in published("p10_torchtitan")}
+    for name in (name for name in STACKS if name.startswith("h100_500w")):
+        for row in STACKS[name]():
+            size, gpus, technique = row.label.removeprefix("p10 ").split(" ", 2)
+            counted, peak = memory(row.shape, row.plan).total, peaks[size, gpus[1:], technique] * 2.0**30
+            measured.append((row.label, f"{counted / 1e9:.0f}", f"{peak / 1e9:.0f}", f"{counted / peak:.2f}"))
+    heads = ("### Plans that ran and count more memory than there is", "### Memory counted and measured")
+    return f"{heads[0]}\n\n{table(*rows)}\n\n{heads[1]}\n\n{table(*measured)}"
 
 
 def shown_plan(plan: ParallelPlan) -> str:

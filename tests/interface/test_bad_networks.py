@@ -91,7 +91,7 @@ def test_fabrics_that_no_memory_holds_are_refused(build: Any) -> None:
         ({f"{JOB}.tp": 7}, (f"{JOB}.tp", "divisor")),
         ({f"{JOB}.global_batch": 33}, (f"{JOB}.global_batch", "multiple")),
         ({f"{JOB}.pp": 3}, ("GPUs of the job", "multiple")),
-        ({f"{JOB}.pp": 1, f"{JOB}.tp": 4}, ("does not fit memory", "80 GB")),
+        ({f"{JOB}.pp": 1, f"{JOB}.tp": 4}, ("does not fit memory", "1.5 x 80 GB", "memory_check: false")),
         ({f"{JOB}.model": "lama3_70b"}, (f"{JOB}.model", "did you mean 'llama3_70b'")),
         ({"workload.jobs.0.nodes": 5000}, ("larger than the machine",)),
         ({"faults.classes.x": {"scope": "host_lnk", "rate": "1 / node-day"}}, ("did you mean 'host_link'",)),
