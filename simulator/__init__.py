@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from simulator import errors as errors
     from simulator import network as network
+    from simulator import policies as policies
     from simulator import scheduling as scheduling
     from simulator.api import Study as Study
     from simulator.api import compare as compare
+    from simulator.api import draw_fabric as draw_fabric
+    from simulator.api import load_fabric as load_fabric
     from simulator.errors import InputError as InputError
     from simulator.errors import InvariantError as InvariantError
     from simulator.errors import PolicyError as PolicyError
@@ -37,6 +40,8 @@ _HOMES = {
     "run": "simulator.experiments.results",
     "RunResult": "simulator.experiments.results",
     "compare": "simulator.api",
+    "load_fabric": "simulator.api",
+    "draw_fabric": "simulator.api",
     "collective": "simulator.experiments.collectives",
     "Study": "simulator.api",
     "SimulatorError": "simulator.errors",
@@ -45,7 +50,7 @@ _HOMES = {
     "PolicyError": "simulator.errors",
     "InvariantError": "simulator.errors",
 }
-_MODULES = ("errors", "network", "scheduling")
+_MODULES = ("errors", "network", "policies", "scheduling")
 
 __all__ = [
     "InputError",
@@ -58,9 +63,12 @@ __all__ = [
     "UnitError",
     "collective",
     "compare",
+    "draw_fabric",
     "errors",
     "load",
+    "load_fabric",
     "network",
+    "policies",
     "run",
     "scheduling",
 ]
@@ -81,4 +89,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])

@@ -12,6 +12,8 @@ from simulator.experiments.compare import Progress
 from simulator.experiments.compare import compare as _compare
 
 if TYPE_CHECKING:
+    from simulator.engine.world import Network
+    from simulator.network.fabric import Fabric
     from simulator.report.style import PaperFigure
     from simulator.scenario.resolved import Scenario
 
@@ -30,10 +32,21 @@ class Study(results.Study):
         ----------
         metric : str
             Name of the metric in the data dictionary.
+
+        Raises
+        ------
+        InputError
+            The study has no such metric; the error names the nearest.
         """
         from simulator.report import plot_metric
 
         return plot_metric(self, metric)
+
+    def _repr_html_(self) -> str:
+        """Return the answer and the table of the metrics that are shown, by variant."""
+        from simulator.report import study_html
+
+        return study_html(self.folder)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report and return where its page is.
@@ -135,3 +148,37 @@ def compare(
         finish if output is not None else None,
         kind=Study,
     )
+
+
+def load_fabric(name: str, gpus: int | None = None) -> Network:
+    """Return fabric, routing and transport of a preset, of a fabric file, or of a scenario's cluster.
+
+    Parameters
+    ----------
+    name : str
+        A preset's name (``rail_400g``), or a YAML file: the keys of ``cluster.fabric``, or a whole scenario.
+    gpus : int, optional
+        Size of the machine where neither the file nor the topology gives one.
+
+    Raises
+    ------
+    InputError
+        Neither a preset nor a file, a file that is wrong, or no size.
+    """
+    from simulator.scenario import fabrics
+
+    return fabrics.load_fabric(name, gpus)[0]
+
+
+def draw_fabric(fabric: Fabric) -> PaperFigure:
+    """Return a picture of a fabric: every link of a small one, pods and groups of a large one.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        For example ``load_fabric("rail_400g", 1024).fabric``, or one of ``simulator.network``.
+    """
+    from simulator.network.facts import facts
+    from simulator.report.plots.fabric import fabric_picture
+
+    return fabric_picture(fabric, facts(fabric))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shutil
+import tempfile
 import weakref
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simulator import units
 from simulator.accounting.columns import METRICS, TABLES
 from simulator.accounting.outcome import Outcome
 from simulator.errors import InputError
@@ -58,7 +61,15 @@ class RunResult:
 
     def __repr__(self) -> str:
         """Return which replication it is."""
-        return f"RunResult({self.task}, seed {self.seed})"
+        return f"RunResult({self.task.variant!r}, replication {self.task.replication}, seed {self.seed})"
+
+    def _repr_html_(self) -> str:
+        """Return the metrics that have a value as a table, in units that people read."""
+        import pandas as pd
+
+        shown = {metric.name: units.show(self.summary[metric.name], metric.unit) for metric in METRICS}
+        rows = [(name, text) for name, text in shown.items() if not math.isnan(self.summary[name])]
+        return pd.DataFrame(rows, columns=["metric", repr(self)]).to_html(index=False)
 
     def table(self, name: str) -> pd.DataFrame:
         """Return one of the tables of ``accounting.columns.TABLES``."""
@@ -225,6 +236,11 @@ class Study:
         own = self.manifest
         return f"Study({own['scenario_name']!r}, {len(own['variants'])} variants x {own['replications']} replications)"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Carry the tables along, so that a study can be read where its folder is not."""
+        files = {path.name: path.read_bytes() for path in sorted(self.folder.iterdir()) if path.is_file()}
+        return _study_of, (type(self), files)
+
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """How the study was made."""
@@ -349,3 +365,11 @@ class Study:
         import pandas as pd
 
         return pd.read_parquet(self.folder / f"{name}.parquet")
+
+
+def _study_of(kind: type[Study], files: Mapping[str, bytes]) -> Study:
+    """Return a study with a folder of its own, which holds these files and goes when the study goes."""
+    folder = Path(tempfile.mkdtemp(prefix="simulator-"))
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return kind(folder, owned=folder)

@@ -155,6 +155,10 @@ class Fabric:
     scale_up_size: int
     shape: Shape
 
+    def __repr__(self) -> str:
+        """Return name, topology and size."""
+        return f"Fabric({self.name!r}, {self.kind}, {self.hosts:,} GPUs, {self.links // 2:,} cables)"
+
     @property
     def links(self) -> int:
         """Number of directed links."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import os
 from pathlib import Path
+
+import pandas as pd
 
 from simulator.report.html import report_page
 from simulator.report.plots import Missing, Plot, StudyTables, all_plots, plot_metric
 from simulator.report.results import Results, read_results
-from simulator.report.tables import study_answer
+from simulator.report.tables import study_answer, summary_table
 from simulator.report.terminal import terminal_text
 
 __all__ = [
@@ -17,6 +20,7 @@ __all__ = [
     "plot_metric",
     "read_results",
     "study_answer",
+    "study_html",
     "terminal_report",
     "write_report",
 ]
@@ -53,6 +57,21 @@ def terminal_report(folder: Path, width: int = 100) -> str:
         The folder is not a results folder or one of its files is damaged.
     """
     return terminal_text(read_results(Path(folder)), width)
+
+
+def study_html(folder: Path) -> str:
+    """Return answer and summary of a results folder as HTML, for notebooks.
+
+    Raises
+    ------
+    InputError
+        The folder is not a results folder or one of its files is damaged.
+    """
+    results = read_results(Path(folder))
+    table = summary_table(results)
+    frame = pd.DataFrame(table.rows, columns=table.headers)
+    sentence, note = html.escape(study_answer(results).sentence), html.escape(table.note)
+    return f"<p>{sentence}</p>{frame.to_html(index=False)}<p><small>{note}</small></p>"
 
 
 def _write_figure(folder: Path, plot: Plot) -> bytes:

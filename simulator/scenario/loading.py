@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from simulator.errors import InputError
 from simulator.scenario.nodes import Document, KeyPath, Node, dotted, merge, without, without_nulls
 from simulator.scenario.yaml_reader import MAX_DEPTH, read_mapping, read_value
 
-__all__ = ["Document", "apply_set", "changes_of", "nearest", "read_document", "variants_of"]
+__all__ = ["Document", "apply_set", "changes_of", "document_of", "nearest", "read_document", "variants_of"]
 
 MAX_BYTES = 1_000_000
 """Size of the largest file."""
@@ -20,6 +22,8 @@ MAX_EXTENDS = 8
 """Longest chain of ``extends``."""
 SET = "--set"
 """Name of the origin of settings in errors."""
+MAPPING = "<mapping>"
+"""Name of a scenario given as plain data in errors."""
 BASE = "base"
 """Name of the only variant of a scenario without variants."""
 
@@ -50,6 +54,37 @@ def read_document(path: str | Path) -> Document:
     folder = Path(file).parent
     root = _with_base(_read_file(file), file, folder, [file])
     return Document(root, file, folder)
+
+
+def document_of(data: Mapping[str, Any], plain: Callable[[Any], Any] = str) -> Document:
+    """Return the scenario that plain data describe, read as a file with these contents would be.
+
+    Parameters
+    ----------
+    data : mapping
+        Keys and values of a scenario file. Paths start at the working folder, and may point anywhere.
+    plain : function
+        Makes text or a number of any other value.
+
+    Raises
+    ------
+    InputError
+        What no file could hold, or an ``extends`` that is wrong.
+    """
+    try:
+        text = json.dumps(data, default=plain, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(
+            "not a scenario", MAPPING, found=str(error), allowed="mappings, lists, text, numbers"
+        ) from error
+    root = _without_lines(read_mapping(text, MAPPING))
+    extends = root.child("extends")
+    if extends is not None:
+        base_file, base_folder = _base_file(extends, MAPPING, Path())
+        root = _merged(
+            _with_base(_read_file(base_file, extends), base_file, base_folder, [base_file]), without(root, "extends")
+        )
+    return Document(root, MAPPING, Path())
 
 
 def apply_set(document: Document, settings: Iterable[str]) -> Document:

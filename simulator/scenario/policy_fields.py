@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, cast,
 
 from pydantic import Field, create_model
 
+from simulator import units
 from simulator.policies.fields import Numbers
 from simulator.policies.registry import families
 from simulator.policies.scheduling.combined import Combined, Limit, Limits
@@ -133,21 +134,27 @@ def build_scheduling(section: PolicySection) -> Any:
     return Combined(policy, taking, None if limits is None else limits.limits())
 
 
-def _annotation(policy: type, field: dataclasses.Field[Any]) -> tuple[Any, Any]:
-    meaning = str(field.metadata.get("meaning", ""))
+def _annotation(policy: type, field: dataclasses.Field[Any], owners: list[str]) -> tuple[Any, Any]:
+    """Return type and default of a key; the schema tells which policies have it, and their default."""
+    meaning = f"{field.metadata.get('meaning', '')} ({', '.join(owners)})"
+    about: Any = {"description": meaning}
+    if field.default is not None and field.default != ():
+        default: Any = field.default
+        shown = units.show(default, "s") if field.metadata.get("unit") == "duration" else default
+        about["json_schema_extra"] = {"default": shown}
     if field.metadata.get("unit") == "duration":
         positive = (field.metadata.get("at_least") or 0.0) > 0.0
         kind: Any = PositiveSeconds if positive else Seconds
-        return Annotated[kind, Field(description=meaning)], _UNSET
+        return Annotated[kind, Field(**about)], _UNSET
     bounds: dict[str, Any] = {"ge": field.metadata.get("at_least"), "le": field.metadata.get("at_most")}
     plain: Any = get_type_hints(policy)[field.name]
     if plain == Numbers:
-        return Annotated[dict[_Text, Annotated[float, Field(**bounds)]], Field(description=meaning)], _UNSET
+        return Annotated[dict[_Text, Annotated[float, Field(**bounds)]], Field(**about)], _UNSET
     if get_origin(plain) in (Union, UnionType):  # a number or a word; bounds are for the number, and None is no key
         kinds = [kind for kind in get_args(plain) if kind is not NoneType]
         plain = reduce(or_, [Annotated[kind, Field(**bounds)] if kind in (int, float) else kind for kind in kinds])
         bounds = {}
-    return Annotated[plain, Field(description=meaning, **bounds)], _UNSET
+    return Annotated[plain, Field(**about, **bounds)], _UNSET
 
 
 def policy_section(family: str, default: str, name: str, base: type[PolicySection] = PolicySection) -> Any:
@@ -160,7 +167,8 @@ def policy_section(family: str, default: str, name: str, base: type[PolicySectio
     fields: dict[str, Any] = {}
     for policy in members.values():
         for key, field in keys_of(policy).items():
-            fields[key] = _annotation(policy, field)
+            owners = [other for other, each in members.items() if key in keys_of(each)]
+            fields[key] = _annotation(policy, field, owners)
     described = f"registry name of the {family} policy"
     fields["policy"] = (Annotated[Literal[tuple(members)], Field(description=described)], default)
     return create_model(name, __base__=base, __module__=base.__module__, __doc__=f"The {family} policy.", **fields)

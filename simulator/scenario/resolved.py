@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simulator import units
 from simulator.errors import InputError
 from simulator.scenario.assumptions import Assumption, assumptions_of, declared_assumptions
-from simulator.scenario.loading import Document, apply_set, nearest, read_document
+from simulator.scenario.loading import Document, apply_set, document_of, nearest, read_document
 from simulator.scenario.schema import PublishedSection, VariantSpec
 from simulator.scenario.validated import validated
 from simulator.scenario.warnings import warnings_of
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scenario:
     """A study: one machine, one workload, several variants; validated, frozen, SI inside.
 
@@ -54,6 +56,19 @@ class Scenario:
 
     def __hash__(self) -> int:
         return hash(self.sha256)
+
+    def __repr__(self) -> str:
+        """Return name, variants and replications."""
+        count = f"{units.count_of(len(self.variants), 'variant')} x {units.count_of(self.replications, 'replication')}"
+        return f"Scenario({self.name!r}, {count})"
+
+    def _repr_html_(self) -> str:
+        """Return question, and what each variant changes."""
+        changes = self.document.get("variants") or {self.baseline: {}}
+        cells = ((name, json.dumps(changes[name] or {}, ensure_ascii=False)) for name in self.variants)
+        rows = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in cells)
+        about = html.escape(f"{self!r}: {self.question}" if self.question else repr(self))
+        return f"<p>{about}</p><table><tr><th>variant</th><th>changes</th></tr>{rows}</table>"
 
     @property
     def baseline(self) -> str:
@@ -125,13 +140,16 @@ class Scenario:
         return tuple(pair for pair in used if pair[1] in names(pair[0]))
 
 
-def load(path: str | Path, overrides: Mapping[str, object] | None = None, settings: Sequence[str] = ()) -> Scenario:
-    """Read, check and resolve a scenario file.
+def load(
+    source: str | Path | Mapping[str, Any], overrides: Mapping[str, object] | None = None, settings: Sequence[str] = ()
+) -> Scenario:
+    """Read, check and resolve a scenario.
 
     Parameters
     ----------
-    path : str or Path
-        The scenario file.
+    source : str or Path, or mapping
+        The scenario file, or what would stand in it as plain data; paths in a mapping start at the working folder, and
+        may point anywhere.
     overrides : mapping of str to object, optional
         Dotted keys and their values, for example ``{"cluster.nodes": 512}``.
     settings : sequence of str
@@ -147,7 +165,8 @@ def load(path: str | Path, overrides: Mapping[str, object] | None = None, settin
         If the file, or any of its variants, is wrong.
     """
     changes = [f"{key}={json.dumps(value, default=_plain)}" for key, value in (overrides or {}).items()]
-    return resolve(apply_set(read_document(path), [*changes, *settings]))
+    document = document_of(source, _plain) if isinstance(source, Mapping) else read_document(source)
+    return resolve(apply_set(document, [*changes, *settings]))
 
 
 def _plain(value: Any) -> Any:

@@ -7,3 +7,7 @@
 from simulator.scheduling.replay import replay
 
 __all__ = ["replay"]
+
+
+def __dir__() -> list[str]:
+    return __all__

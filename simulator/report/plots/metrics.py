@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import textwrap
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from simulator.errors import InputError
 from simulator.report.numbers import metric_heading, metric_title, number, plain, shown_factor
 from simulator.report.plots.common import MOST_LABELS, NUMBERS, ROW_INCHES, Missing, Plot, log_axis, name_rows
 from simulator.report.results import Results
@@ -49,11 +51,13 @@ def plot_metric(study: StudyTables, metric: str) -> PaperFigure:
 
     Raises
     ------
-    KeyError
+    InputError
         The study has no such metric.
     """
-    if metric not in study.runs.columns:
-        raise KeyError(metric)
+    known = [str(name) for name in study.runs.columns if name not in ("variant", "replication")]
+    if metric not in known:
+        near = next(iter(difflib.get_close_matches(str(metric), known, n=1, cutoff=0.4)), None)
+        raise InputError("unknown metric", found=repr(metric), allowed="a column of study.runs", nearest=near)
     variants = [str(name) for name in study.runs["variant"].drop_duplicates()]
     with paper():
         figure = PaperFigure(1.0 + ROW_INCHES * 1.15 * len(variants))
