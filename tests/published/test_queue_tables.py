@@ -74,7 +74,14 @@ def test_little_s_law_holds_on_a_run() -> None:
     assert queued == pytest.approx(3000 / span_s * jobs["wait_s"].mean(), rel=1e-9)
 
 
-@pytest.mark.parametrize("row", published("t07_k_out_of_n"), ids=lambda row: row["case"])
+# Every other one of these likes.
+T07 = [
+    pytest.param(row, marks=pytest.mark.slow if place % 2 else ())
+    for place, row in enumerate(published("t07_k_out_of_n"))
+]
+
+
+@pytest.mark.parametrize("row", T07, ids=lambda row: row["case"])
 def test_t07_k_out_of_n_units_up(row: dict[str, str]) -> None:
     """Independent units: P(at least k up) within 4 standard errors of the binomial, 24 replications."""
     n, k = int(row["n"]), int(row["k_needed"])
