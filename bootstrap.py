@@ -265,12 +265,12 @@ def steps(environment: Environment, slow: bool, pytest_arguments: "list[str]") -
 def workers(pytest_arguments: "list[str]") -> "list[str]":
     """Return pytest's options for parallel runs, unless the caller chose their own or has one core.
 
-    Four at most: each worker compiles the kernels that are not cached yet. Files stay whole, so that a file's
-    fixtures are made once.
+    Four at most: each worker compiles the kernels that are not cached yet. A worker that has nothing left takes over
+    half of what another has; until then neighbours stay together, so that a file's fixtures are made once.
     """
     chosen = any(argument.startswith(("-n", "--numprocesses", "--pdb")) for argument in pytest_arguments)
     cores = os.cpu_count() or 1
-    return [] if chosen or cores == 1 else ["-n", str(min(cores, 4)), "--dist", "loadfile"]
+    return [] if chosen or cores == 1 else ["-n", str(min(cores, 4)), "--dist", "worksteal"]
 
 
 def run(environment: Environment, arguments: "list[str]") -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -14,21 +15,21 @@ import numba
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).parent
-_ROOMS_WITH_KERNELS = ("network", "scheduling", "workload", "faults")
+_IMPORT = re.compile(r"^ *(?:from|import) +simulator([\w.]*)(?: +import +(\([\w\s,]+|[\w ,]+))?", re.MULTILINE)
 
 
 @cache
-def cache_folder() -> Path:
-    """Return the folder for compiled kernels: a new one for every state of the kernels' sources.
+def cache_folder(source: Path) -> Path:
+    """Return the folder for the compiled kernels of a file: a new one for every state of what they are made from.
 
-    Numba keys its cache by the file of the kernel alone, but a kernel calls kernels of other files, whose machine
-    code is built into its own; after a change or an upgrade the old code would go on running. And where neither
-    the package nor the home folder can be written Numba raises at import, so a temporary folder is the last resort.
+    Numba keys its cache by the file of the kernel alone, but a kernel calls kernels of other files and uses their
+    constants, which are built into its machine code; after a change the old code would go on running. (Python, Numba
+    and the processor are in Numba's own keys.) And where neither the package nor the home folder can be written Numba
+    raises at import, so a temporary folder is the last resort.
     """
     digest = hashlib.sha256()
-    for room in _ROOMS_WITH_KERNELS:
-        for source in sorted((_PACKAGE / room).rglob("*.py")):
-            digest.update(source.read_bytes())
+    for part in sources(source):
+        digest.update(part.read_bytes())
     name = f"kernels-{digest.hexdigest()[:16]}"
     if "NUMBA_CACHE_DIR" in os.environ:
         return Path(os.environ["NUMBA_CACHE_DIR"]) / name
@@ -37,13 +38,29 @@ def cache_folder() -> Path:
     return home / name
 
 
+def sources(source: Path) -> tuple[Path, ...]:
+    """Return the files that a file's kernels can depend on: itself and what it imports of the package, sorted.
+
+    Read from the text, because kernels are made while the modules are still being loaded.
+    """
+    found, ahead = {source}, [source]
+    while ahead:
+        for module, names in _IMPORT.findall(ahead.pop().read_text(encoding="utf-8")):
+            place = _PACKAGE.joinpath(*module.split("."))
+            inside = (place / f"{name}.py" for name in ("__init__", *re.findall(r"\w+", names)))
+            new = {file for file in (place.with_suffix(".py"), *inside) if file.is_file()} - found
+            found |= new
+            ahead += new
+    return tuple(sorted(found))
+
+
 def kernel(function: _F) -> _F:
     """Compile a pure function of arrays and scalars on its first call, with the result cached on disk.
 
     No fast-math: results are the same for the compiled and the plain function (``.py_func``).
     """
     others = numba.config.CACHE_DIR  # of other packages in this process, left as it was
-    numba.config.CACHE_DIR = str(cache_folder())
+    numba.config.CACHE_DIR = str(cache_folder(Path(function.__code__.co_filename)))
     try:
         return cast(_F, numba.njit(cache=True)(function))
     finally:

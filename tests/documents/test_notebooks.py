@@ -55,7 +55,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return work
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.name)
+# The last compares five schedulers, which takes as long as all the others.
+RUN = [pytest.param(path, id=path.name, marks=pytest.mark.slow if path.name[:2] == "03" else ()) for path in NOTEBOOKS]
+
+
+@pytest.mark.parametrize("notebook", RUN)
 def test_notebook_runs(notebook: Path, folder: Path) -> None:
     process = execute(notebook, folder)
     assert process.returncode == 0, process.stderr[-4000:]
@@ -71,10 +75,9 @@ def test_notebook_is_kept_without_outputs(notebook: Path) -> None:
     assert content.cells[0].cell_type == "markdown", "the first cell says what the notebook is about"
 
 
-@pytest.mark.parametrize(("code", "passes"), [("assert 1 + 1 == 2", True), ("assert 1 + 1 == 3", False)])
-def test_a_failing_cell_is_noticed(code: str, passes: bool, folder: Path) -> None:
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+def test_a_failing_cell_is_noticed(folder: Path) -> None:
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("assert 1 + 1 == 3")])
     nbformat.write(made, folder / "made.ipynb")
     process = execute(folder / "made.ipynb", folder)
-    assert (process.returncode == 0) is passes, process.stderr[-4000:]
-    assert passes or "AssertionError" in process.stderr
+    assert process.returncode != 0
+    assert "AssertionError" in process.stderr

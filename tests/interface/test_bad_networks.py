@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import invoke
 
 import simulator as sim
 from simulator.network.placed import collective_times
@@ -20,7 +19,7 @@ JOB = "workload.jobs.0.training"
 
 
 def command(*words: str) -> tuple[int, str]:
-    done = subprocess.run([sys.executable, "-m", "simulator", *words], capture_output=True, text=True, check=False)
+    done = invoke(*words)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr
 

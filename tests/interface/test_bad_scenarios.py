@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
 from bad_scenarios import FILE, GOOD, Case, changed
+from command_line import invoke
 
 from simulator import scenario
 from simulator.errors import InputError
@@ -392,7 +391,7 @@ COMMAND = ("tab", "python_tag", "alias_bomb", "not_utf8", "extends_cycle", "vari
 def test_command_exits_2_with_the_line_and_no_traceback(case, folder):
     case.write(folder)
     words = [word for setting in case.settings for word in ("--set", setting)]
-    done = subprocess.run([sys.executable, "-m", "simulator", "check", FILE, *words], capture_output=True, text=True)
+    done = invoke("check", FILE, *words)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert done.stderr.strip().endswith(case.expected)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from command_line import command, invoke
 
 import simulator
 
@@ -30,22 +31,6 @@ report: {answer: {metric: ettr, goal: max}}
 
 VERBS = ["run", "compare", "check", "report", "presets", "import", "fit", "schema"]
 HEAVY = ["numpy", "pandas", "numba", "scipy", "matplotlib", "simpy", "ruamel", "pyarrow"]
-
-
-def command(*words, cwd=None, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "simulator", *map(str, words)], capture_output=True, text=True, cwd=cwd, **options
-    )
-
-
-def invoke(*words):
-    """The same inside this process, which saves a second of imports."""
-    from typer.testing import CliRunner
-
-    from simulator.cli.app import app
-
-    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
-    return subprocess.CompletedProcess(words, result.exit_code, result.stdout, result.stderr)
 
 
 @pytest.fixture
@@ -173,7 +158,7 @@ def test_run_prints_one_replication_and_writes_its_tables(scenario, tmp_path):
     assert invoke("run", scenario, "--output", tmp_path / "one").returncode == 0  # its own folder may be replaced
 
 
-def test_compare_writes_the_whole_folder_and_ends_with_the_report(scenario, tmp_path):
+def test_compare_writes_the_whole_folder_and_ends_with_the_report(scenario, tmp_path, without_figures):
     done = command("compare", scenario, "--workers", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "results" / "cli"
@@ -189,7 +174,7 @@ def test_compare_writes_the_whole_folder_and_ends_with_the_report(scenario, tmp_
     own = json.loads((folder / "manifest.json").read_text())
     assert own["command"][1:4] == ["compare", str(scenario), "--workers"]
     assert (own["replications"], own["variants"], own["baseline"]) == (3, ["slow", "fast"], "slow")
-    again = command("compare", folder / "scenario.yaml", "--workers", "1", "--output", tmp_path / "again")
+    again = invoke("compare", folder / "scenario.yaml", "--workers", "1", "--output", tmp_path / "again")
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "again" / "runs.parquet").read_bytes() == (folder / "runs.parquet").read_bytes()
     report = invoke("report", folder)
@@ -197,7 +182,7 @@ def test_compare_writes_the_whole_folder_and_ends_with_the_report(scenario, tmp_
     assert report.stdout.splitlines()[:-1] == done.stdout.splitlines()[:-1]
 
 
-def test_compare_says_whether_the_precision_was_reached(scenario, tmp_path, monkeypatch):
+def test_compare_says_whether_the_precision_was_reached(scenario, tmp_path, monkeypatch, without_figures):
     from simulator.experiments import precision
 
     monkeypatch.setattr(precision, "MOST_REPLICATIONS", precision.FIRST_BATCH + 5)
@@ -206,7 +191,7 @@ def test_compare_says_whether_the_precision_was_reached(scenario, tmp_path, monk
         assert f"A precision of {float(wanted):g} was {verdict} replications." in done.stdout
 
 
-def test_python_study_plots_and_reports(scenario, tmp_path):
+def test_python_study_plots_and_reports(scenario, tmp_path, without_figures):
     study = simulator.compare(simulator.load(scenario), replications=2, workers=1)
     assert study.plot("ettr") is not None
     page = study.report(tmp_path / "deep" / "page.html")

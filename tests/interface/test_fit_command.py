@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from command_line import invoke
 
-from simulator.cli.app import app
 from simulator.scenario.workload_models import read_model
 from simulator.workload.synthetic import DAY_S
 
@@ -33,17 +32,12 @@ def trace(tmp_path: Path) -> Path:
     return path
 
 
-def invoke(*words: object) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
-    return result.exit_code, result.stdout, result.stderr
-
-
 def test_it_prints_a_table_and_writes_model_and_figure(trace: Path, tmp_path: Path) -> None:
     model, plot = tmp_path / "site.yaml", tmp_path / "site.png"
-    code, text, _ = invoke("fit", "swf", trace, "-o", model, "--plot", plot)
-    assert code == 0
+    done = invoke("fit", "swf", trace, "-o", model, "--plot", plot)
+    assert done.returncode == 0
     for part in ("1 job without GPUs left out", "1 job without a run time left out", "398 in ", "peak hour", "\n16 "):
-        assert part in text
+        assert part in done.stdout
     found = read_model(str(model))
     assert found.name == "site"
     assert found.jobs_per_s * DAY_S == pytest.approx(40, rel=0.05)
@@ -57,7 +51,7 @@ def test_it_prints_a_table_and_writes_model_and_figure(trace: Path, tmp_path: Pa
 def test_equal_traces_give_equal_files(trace: Path, tmp_path: Path) -> None:
     files = [tmp_path / "a.yaml", tmp_path / "b.yaml", tmp_path / "a.svg", tmp_path / "b.svg"]
     for model, plot in ((files[0], files[2]), (files[1], files[3])):
-        assert invoke("fit", "swf", trace, "-o", model, "--plot", plot)[0] == 0
+        assert invoke("fit", "swf", trace, "-o", model, "--plot", plot).returncode == 0
     assert files[0].read_bytes() == files[1].read_bytes()
     assert files[2].read_bytes() == files[3].read_bytes()
 
@@ -74,13 +68,13 @@ def test_equal_traces_give_equal_files(trace: Path, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_is_one_line(words: tuple[str, ...], expected: str, trace: Path) -> None:
-    code, text, error = invoke("fit", *(str(trace) if word == "{trace}" else word for word in words))
-    assert (code, text, error) == (2, "", expected)
+    done = invoke("fit", *(str(trace) if word == "{trace}" else word for word in words))
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
 
 
 def test_too_few_jobs_are_one_line(trace: Path, tmp_path: Path) -> None:
     trace.write_text("\n".join(trace.read_text().splitlines()[:50]) + "\n")
-    code, _, error = invoke("fit", "swf", trace, "-o", tmp_path / "m.yaml")
-    assert code == 2
-    assert error.startswith("error: too little to fit a workload to; found 46 jobs over ")
+    done = invoke("fit", "swf", trace, "-o", tmp_path / "m.yaml")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: too little to fit a workload to; found 46 jobs over ")
     assert not (tmp_path / "m.yaml").exists()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import invoke
 
 import simulator as sim
 from simulator.errors import InputError
@@ -29,15 +28,11 @@ workload:
 """
 
 
-def command(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "simulator", *words], capture_output=True, text=True, check=False)
-
-
 def test_sacct_reads_back(tmp_path: Path) -> None:
     (tmp_path / "listed.yaml").write_text(SCENARIO, encoding="utf-8")
     out = tmp_path / "out"
-    assert command("run", str(tmp_path / "listed.yaml"), "-o", str(out)).returncode == 0
-    listed = command("sacct", str(out))
+    assert invoke("run", str(tmp_path / "listed.yaml"), "-o", str(out)).returncode == 0
+    listed = invoke("sacct", str(out))
     assert listed.returncode == 0, listed.stderr
     (tmp_path / "sacct.txt").write_text(listed.stdout, encoding="utf-8")
     rows = [line.split("|") for line in listed.stdout.splitlines()]
@@ -151,11 +146,11 @@ def test_no_jobs_are_a_header(traced: Path) -> None:
 
 
 def test_wrong_folders_and_variants_are_one_error(tmp_path: Path) -> None:
-    done = command("sacct", str(tmp_path))
+    done = invoke("sacct", str(tmp_path))
     assert done.returncode == 2
     assert "no results folder" in done.stderr
     (tmp_path / "manifest.json").write_text('{"variants": ["a"]}', encoding="utf-8")
     (tmp_path / "jobs.parquet").write_bytes(b"PAR1")
-    done = command("sacct", str(tmp_path))
+    done = invoke("sacct", str(tmp_path))
     assert done.returncode == 2
     assert "damaged results folder" in done.stderr

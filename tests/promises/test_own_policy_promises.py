@@ -39,6 +39,7 @@ report: {answer: {metric: wait_mean_s, goal: min}}
 SCRIPT = """
 import sys
 import simulator as sim
+import simulator.report
 from simulator.policies.decisions import Start
 
 LARGEST = 10**9
@@ -60,6 +61,7 @@ class SmallestFirst:
         return starts
 
 print("script", flush=True)
+simulator.report.all_plots = lambda results: []  # they take nearly all the time and have tests of their own
 scenario = sim.load(sys.argv[1])
 policies = {"mine": {"scheduling": SmallestFirst()}, "like_easy": {"variant": "easy", "scheduling": SmallestFirst()}}
 for workers in sys.argv[2:]:
@@ -154,10 +156,9 @@ def test_replication_zero_is_what_run_gives_and_the_rest_of_the_study_is_as_with
     assert without.manifest["own_policies"] == []
 
 
-def test_precision_counts_own_variants_too(scenario):
-    studies = [
-        sim.compare(scenario, precision=0.9, workers=w, policies={"mine": {"scheduling": Easy()}}) for w in (1, 2)
-    ]
+def test_precision_counts_own_variants_too(path):
+    short = sim.load(path, overrides={"horizon": "8 h"})
+    studies = [sim.compare(short, precision=0.9, workers=w, policies={"mine": {"scheduling": Easy()}}) for w in (1, 2)]
     assert studies[0].replications == studies[1].replications
     pd.testing.assert_frame_equal(studies[0].runs, studies[1].runs)
 
@@ -216,7 +217,7 @@ def test_a_fault_of_the_policy_comes_with_the_line_of_its_code(scenario, module)
     assert "return view.no_such_thing" in caught.value.__notes__[0]
 
 
-def test_an_interrupted_study_keeps_nothing_and_says_so(scenario, module, tmp_path):
+def test_an_interrupted_study_keeps_nothing_and_says_so(scenario, module, tmp_path, interruptible):
     policies = {"mine": {"scheduling": module.Interrupts(os.getpid(), str(tmp_path / "modules" / "mark"))}}
     with pytest.raises(KeyboardInterrupt) as caught:
         sim.compare(scenario, policies=policies, workers=2, replications=40, output=tmp_path / "out")
@@ -225,7 +226,7 @@ def test_an_interrupted_study_keeps_nothing_and_says_so(scenario, module, tmp_pa
     assert [entry.name for entry in tmp_path.iterdir()] == ["modules"]
 
 
-def test_a_finished_study_with_own_policies_is_not_taken_for_one_without(scenario, tmp_path):
+def test_a_finished_study_with_own_policies_is_not_taken_for_one_without(scenario, tmp_path, without_figures):
     output = tmp_path / "out"
     sim.compare(scenario, policies={"mine": {"scheduling": Easy()}}, workers=1, output=output)
     again = sim.compare(scenario, workers=1, output=output, resume=True)

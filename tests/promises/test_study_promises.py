@@ -1,17 +1,16 @@
 """What a study promises: the same bytes however it is done, nothing lost, and pairs that are pairs."""
 
-import contextlib
 import math
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import invoke
 
 import simulator as sim
 from simulator.accounting.columns import KEPT_FOR_ALL, METRICS, TABLES
@@ -171,37 +170,58 @@ def test_precision_is_reached_with_the_same_number_for_any_workers(scenario):
         assert half_width("goodput", rows["goodput"].to_numpy()) <= 0.004
 
 
-def test_resume_finishes_what_a_killed_study_began(path, scenario, tmp_path):
+# What the user types, and a signal to it as soon as so many replications are on disk.
+HIT = """
+import os, signal, sys, threading
+from simulator.cli import main, progress
+
+sent, after = getattr(signal, sys.argv[1]), int(sys.argv[2])
+told = progress.Lines.update
+
+def update(self, now):
+    told(self, now)
+    if now.done == after and sent == signal.SIGINT:
+        threading.Timer(0.01, os.kill, (os.getpid(), sent)).start()  # a moment later, in the middle of something
+    elif now.done == after:
+        os.kill(os.getpid(), sent)
+
+progress.Lines.update = update
+sys.argv = ["simulator", "compare", *sys.argv[3:]]
+main()
+"""
+
+
+def hit(path: Path, output: Path, sent: str, after: int, replications: int, workers: int = 2):
+    """Return how ``simulator compare`` ended in a process of its own."""
+    command = [sys.executable, "-c", HIT, sent, str(after), str(path), "--output", str(output)]
+    command += ["--replications", str(replications), "--workers", str(workers)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_resume_finishes_what_a_killed_study_began(path, scenario, study, tmp_path):
     """kill -9 in the middle, then --resume: the same bytes as never interrupted, and less work."""
     output = tmp_path / "killed"
-    with started(path, output, replications=400) as process:
-        wait_for_bytes(output, 700_000)
-        process.kill()
-    finished = (tmp_path / "killed.partial" / "finished.journal").stat().st_size
-    assert not output.exists()
+    assert hit(path, output, "SIGKILL", after=8, replications=6).returncode == -signal.SIGKILL
+    assert os.listdir(tmp_path) == ["killed.partial"]
     told = []
-    resumed = compare(scenario, replications=400, workers=2, output=output, resume=True, progress=told.append)
-    assert told[0].resumed > 10
-    assert finished >= 700_000
-    whole = compare(scenario, replications=400, workers=2, output=tmp_path / "whole")
-    assert bytes_of(resumed.folder) == bytes_of(whole.folder)
-    assert sorted(os.listdir(tmp_path)) == ["killed", "whole"]
+    resumed = compare(scenario, workers=2, output=output, resume=True, progress=told.append)
+    assert (told[0].resumed, told[0].total) == (8, 18)
+    assert bytes_of(resumed.folder) == bytes_of(study.folder)
+    assert os.listdir(tmp_path) == ["killed"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_interrupt_keeps_what_is_finished(path, scenario, tmp_path, workers):
+def test_interrupt_keeps_what_is_finished(path, scenario, tmp_path, workers, interruptible):
     output = tmp_path / "out"
-    with started(path, output, replications=4000, workers=workers) as process:
-        wait_for_bytes(output, 700_000)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    last = err.strip().splitlines()[-1]
+    ended = hit(path, output, "SIGINT", after=20, replications=4000, workers=workers)
+    assert ended.returncode == 130
+    last = ended.stderr.strip().splitlines()[-1]
     assert last.startswith("interrupted: ")
     assert "of 12000 replications are kept in" in last
     assert "--resume" in last
-    assert "Traceback" not in err
+    assert "Traceback" not in ended.stderr
     kept = int(last.split()[1])
+    assert kept >= 20
     told = []
     study = compare(scenario, replications=8, workers=1, output=output, resume=True, progress=told.append)
     assert told[0].resumed == min(kept, 24)
@@ -210,9 +230,7 @@ def test_interrupt_keeps_what_is_finished(path, scenario, tmp_path, workers):
 
 def test_resume_refuses_another_scenario(path, scenario, tmp_path):
     output = tmp_path / "out"
-    with started(path, output, replications=4000) as process:
-        wait_for_bytes(output, 5_000)
-        process.kill()
+    assert hit(path, output, "SIGKILL", after=1, replications=4000).returncode == -signal.SIGKILL
     changed = sim.load(path, overrides={"cluster.nodes": 41})
     with pytest.raises(InputError, match="cannot resume: the unfinished study there has another scenario"):
         compare(changed, workers=1, output=output, resume=True)
@@ -221,34 +239,10 @@ def test_resume_refuses_another_scenario(path, scenario, tmp_path):
     assert told[0].stage == "discarding"
 
 
-@contextlib.contextmanager
-def started(path: Path, output: Path, replications: int, workers: int = 2):
-    """``simulator compare`` in a process of its own, killed at the end whatever happens."""
-    command = [sys.executable, "-m", "simulator", "compare", str(path), "--output", str(output)]
-    command += ["--replications", str(replications), "--workers", str(workers)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_for_bytes(output: Path, size: int) -> None:
-    """Wait until a running study has put that much on disk."""
-    journal = output.with_name(output.name + ".partial") / "finished.journal"
-    deadline = time.monotonic() + 60.0
-    while not journal.exists() or journal.stat().st_size < size:
-        assert time.monotonic() < deadline, "the study did not begin"
-        time.sleep(0.02)
-
-
-def test_resume_of_a_finished_study_does_nothing_again(tmp_path: Path) -> None:
-    quickstart = Path(__file__).parents[2] / "scenarios" / "quickstart.yaml"
-    command = [sys.executable, "-m", "simulator", "compare", str(quickstart), "--replications", "2"]
-    command += ["--workers", "1", "--output", str(tmp_path / "out")]
-    subprocess.run(command, check=True, capture_output=True)
+def test_resume_of_a_finished_study_does_nothing_again(path, tmp_path, without_figures):
+    words = ["compare", path, "--replications", "2", "--workers", "1", "--output", tmp_path / "out"]
+    assert invoke(*words).returncode == 0
     before = (tmp_path / "out" / "manifest.json").read_bytes()
-    again = subprocess.run([*command, "--resume"], check=True, capture_output=True, text=True)
+    again = invoke(*words, "--resume")
     assert "6 replications of variants to do, 6 of them finished before" in again.stderr + again.stdout
     assert (tmp_path / "out" / "manifest.json").read_bytes() == before

@@ -13,7 +13,14 @@ from simulator import engine
 from simulator.workload.checkpoints import exact_interval
 
 
-@pytest.mark.parametrize(("mtbf_s", "cost_s"), [(11133.0, 60.0), (3600.0, 60.0), (1800.0, 300.0)])
+@pytest.mark.parametrize(
+    ("mtbf_s", "cost_s"),
+    [
+        (1800.0, 300.0),
+        pytest.param(3600.0, 60.0, marks=pytest.mark.slow),
+        pytest.param(11133.0, 60.0, marks=pytest.mark.slow),
+    ],
+)
 def test_exact_interval_is_among_the_best_of_a_grid(mtbf_s: float, cost_s: float) -> None:
     """Steps of 8 %; paired over 40 replications of 400 failures; the exact tau is not worse than the best (95 %)."""
     exact_s = exact_interval(cost_s, mtbf_s)

@@ -37,12 +37,22 @@ def failures_and_exposure(
     return len(outcome.tables["incidents"]["onset_s"]), seen[0].exposure_s(simulation.now)
 
 
-@pytest.mark.parametrize("frailty", [None, Frailty(lemon_fraction=0.02, lemon_factor=10.0)], ids=["equal", "lemons"])
-@pytest.mark.parametrize(
-    "hazard",
-    [Hazard("weibull", 0.7), Hazard("weibull", 1.0), Hazard("weibull", 1.5), Hazard("lognormal", 1.0)],
-    ids=lambda hazard: f"{hazard.family}-{hazard.shape}",
-)
+HAZARDS = [Hazard("weibull", 0.7), Hazard("weibull", 1.0), Hazard("weibull", 1.5), Hazard("lognormal", 1.0)]
+FRAILTIES = {"equal": None, "lemons": Frailty(lemon_fraction=0.02, lemon_factor=10.0)}
+CASES = [
+    pytest.param(
+        hazard,
+        frailty,
+        id=f"{hazard.family}-{hazard.shape}-{name}",
+        # Every hazard and both frailties in half of the pairs.
+        marks=pytest.mark.slow if (place + (frailty is None)) % 2 else (),
+    )
+    for place, hazard in enumerate(HAZARDS)
+    for name, frailty in FRAILTIES.items()
+]
+
+
+@pytest.mark.parametrize(("hazard", "frailty"), CASES)
 def test_realised_rate_is_nominal(hazard: Hazard, frailty: Frailty | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """At least 20,000 failures, stationary initial age, perfect repair: within 2 %.
 

@@ -46,7 +46,10 @@ def assert_covers(samples: list[float], expected: float) -> None:
     assert abs(np.mean(samples) - expected) <= half_width
 
 
-@pytest.mark.parametrize(("servers", "load", "jobs"), [(1, 0.5, 1500), (2, 0.8, 3000), (4, 0.9, 6000), (16, 0.8, 9000)])
+@pytest.mark.parametrize(
+    ("servers", "load", "jobs"),
+    [(1, 0.5, 1500), (2, 0.8, 3000), (4, 0.9, 6000), pytest.param(16, 0.8, 9000, marks=pytest.mark.slow)],
+)
 def test_single_node_jobs_wait_as_erlang_c_says(servers: int, load: float, jobs: int) -> None:
     """How many wait, how long on average, and how many longer than half a mean wait of those who wait."""
     rng = np.random.default_rng([5, servers, round(100 * load)])
