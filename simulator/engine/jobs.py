@@ -329,7 +329,7 @@ class Jobs:
                     del self._lost_by[node]
                 run.lacking = []
             case Fail():
-                self._end(run, "failed", _why_given_up(run))
+                self._end(run, "failed", run.why_given_up())
             case _:
                 raise PolicyError(type(run.profile.recovery).__name__, sim.now, f"unknown decision {decision!r}")
 
@@ -353,7 +353,8 @@ class Jobs:
         if not self._short and sim.fleet.is_shelf_full:
             return
         for run in list(self._short):
-            for source in ("repaired",) if run.shares else (sim.world.machine.spare_kind, "repaired"):
+            sources: tuple[Source, ...] = ("repaired",) if run.shares else (sim.world.machine.spare_kind, "repaired")
+            for source in sources:
                 if len(run.ids) < run.nodes:
                     self._fill(run, source)
             if len(run.ids) < run.nodes:
@@ -369,15 +370,15 @@ class Jobs:
             sim.incidents.meet(run)
         sim.fleet.refill(sim.now)
 
-    def restart_in_place(self, run: Run, source: str) -> None:
+    def restart_in_place(self, run: Run, source: Source) -> None:
         """Begin the phases of a restart on the nodes a job holds, which get their ranks anew."""
         restart = run.profile.restart
         if run.profile.step is not None:
             run.ids = self._sim.dispatcher.ranked(run)
-        phases = (("tear_down", restart.tear_down_s), ("reallocate", restart.reallocate_s(_source(source))))
+        phases = (("tear_down", restart.tear_down_s), ("reallocate", restart.reallocate_s(source)))
         self._restart(run, (*phases, *self._common_phases(run)))
 
-    def _fill(self, run: Run, source: str) -> None:
+    def _fill(self, run: Run, source: Source) -> None:
         sim, lacking = self._sim, run.nodes - len(run.ids)
         if run.shares:
             ids = sim.dispatcher.nodes_for(run, 1)
@@ -405,7 +406,7 @@ class Jobs:
         sim.fleet.ledger.move(used, "idle", run.state, sim.now)
         # A node that a gang had to wait for has just been repaired, wherever it lay for an instant.
         source = "repaired" if sim.now > run.phases_start_s else source
-        run.source = max(run.source, source, key=lambda name: run.profile.restart.reallocate_s(_source(name)))
+        run.source = max(run.source, source, key=lambda name: run.profile.restart.reallocate_s(name))
 
     def _common_phases(self, run: Run) -> tuple[tuple[str, float], ...]:
         restart, saved = run.profile.restart, run.saved_s
@@ -596,12 +597,3 @@ def _first_phases(run: Run) -> tuple[tuple[str, float], ...]:
         ("init", restart.initialise_s(run.nodes)),
         ("warm_up", restart.warm_up_s),
     )
-
-
-def _why_given_up(run: Run) -> str:
-    causes = dict.fromkeys(incident.kind.name for incident in run.recovering_from)
-    return f"given up after {' and '.join(causes) or 'a fault of its own'}"
-
-
-def _source(name: str) -> Source:
-    return name  # type: ignore[return-value]

@@ -13,6 +13,7 @@ from simulator.engine.segment import Segment
 from simulator.faults.catalogue import FaultClass
 from simulator.policies.views import CheckpointView
 from simulator.workload.checkpoints import CheckpointPlan, Transfer
+from simulator.workload.restart import Source
 
 if TYPE_CHECKING:
     from simulator.engine.incidents import Incident
@@ -83,7 +84,7 @@ class Run:
     phases_start_s: float = math.nan
     loads: Transfer | None = None  # what this restart reads from shared storage
     pending_isolations: int = 0
-    source: str = "same"
+    source: Source = "same"
     lacking: list[int] = field(default_factory=list)  # nodes lost and not replaced yet
     replaced: list[int] = field(default_factory=list)  # nodes lost, not back in service, in whose place it holds others
     has_new_nodes: bool = False  # since it last worked
@@ -103,6 +104,11 @@ class Run:
             since_s = self.start_s if math.isnan(self.walled_until_s) else self.walled_until_s
             self.wall_gpu_s += (now_s - since_s) * self.gpus
             self.walled_until_s = now_s
+
+    def why_given_up(self) -> str:
+        """Return the reason in the table of jobs."""
+        causes = dict.fromkeys(incident.kind.name for incident in self.recovering_from)
+        return f"given up after {' and '.join(causes) or 'a fault of its own'}"
 
     def drop(self, ids: NDArray[np.int64]) -> None:
         """Strike nodes off its list."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from simulator.accounting.columns import METRICS
 from simulator.errors import InputError
 from simulator.policies.registry import families
+from simulator.scenario.checks_of_jobs import job_complaints
+from simulator.scenario.complaints import Complaint, KeyPath, own_keys, unknown
 from simulator.scenario.fabrics import fabric_parts, network_of
 from simulator.scenario.loading import nearest
-from simulator.scenario.policy_fields import PolicySection, changed_policy, keys_of
 from simulator.scenario.resolution import (
     fault_sections,
     repair_name_of,
@@ -26,20 +26,11 @@ from simulator.scenario.resolution import (
 from simulator.scenario.schema import VariantSpec
 from simulator.scenario.schema_faults import FaultClassSection
 from simulator.scenario.schema_machine import ReservationSection
-from simulator.scenario.schema_workload import CheckpointSection, JobSection, RecordedSection
-from simulator.scenario.sizes import job_names, job_nodes
-from simulator.scenario.synthetic import span_of, synthetic_model
-from simulator.scenario.training import model_of, plan_of
 from simulator.scenario.windows import windows_of
 from simulator.scenario.workloads import trace_jobs
-from simulator.workload.plans import check_memory, check_plan
-
-KeyPath = tuple[str | int, ...]
 
 MAX_EVENTS = 1e8
 """More faults than this in one replication are taken for a slip of a unit."""
-
-MAX_JOBS = 10_000_000
 
 MOST_SAMPLES = 1_000_000
 """More samples than this of one replication are taken for a slip of a unit."""
@@ -53,25 +44,6 @@ MOST_NAMES = 10
 SHAPES = {"exponential": (0.0, math.inf), "weibull": (0.2, 20.0), "lognormal": (0.02, 4.0)}
 """Shapes for which a mean life is still a number that a simulation can meet; beyond them it hangs on events that never
 come (or, above, life is a constant)."""
-
-
-@dataclass(frozen=True)
-class Complaint:
-    """A broken rule: the key to blame and the parts of the message.
-
-    Parameters
-    ----------
-    path : tuple of str and int
-        Keys that lead to the value to blame.
-    problem, found, allowed, nearest : str
-        As in ``InputError``.
-    """
-
-    path: KeyPath
-    problem: str
-    found: str | None = None
-    allowed: str | None = None
-    nearest: str | None = None
 
 
 def _fabric(spec: VariantSpec) -> Iterator[Complaint]:
@@ -100,21 +72,16 @@ def complaints(spec: VariantSpec, variants: tuple[str, ...]) -> Iterator[Complai
     yield from _fabric(spec)
     yield from _times(spec)
     yield from _reservations(spec)
-    yield from _jobs(spec)
+    yield from job_complaints(spec)
     yield from _policies(spec)
     yield from _faults(spec)
     yield from _report(spec, variants)
 
 
-def _unknown(path: KeyPath, problem: str, word: str, choices: list[str]) -> Complaint:
-    allowed = ", ".join(choices) if choices else "none are defined here"
-    return Complaint(path, problem, repr(word), allowed, nearest(word, choices))
-
-
 def _machine(spec: VariantSpec) -> Iterator[Complaint]:
     cluster, per = spec.cluster, spec.cluster.spares.per
     if per is not None and per not in cluster.domain_sizes:
-        yield _unknown(("cluster", "spares", "per"), "unknown kind of domain", per, sorted(cluster.domain_sizes))
+        yield unknown(("cluster", "spares", "per"), "unknown kind of domain", per, sorted(cluster.domain_sizes))
     elif per is not None:
         smallest = min(cluster.domain_sizes[per], (cluster.nodes - 1) % cluster.domain_sizes[per] + 1)
         if cluster.spares.count > smallest:
@@ -197,212 +164,16 @@ def _meeting(spec: VariantSpec) -> Iterator[Complaint]:
                 return
 
 
-def _jobs(spec: VariantSpec) -> Iterator[Complaint]:
-    jobs = spec.workload.jobs
-    if not jobs and spec.workload.trace is None and spec.workload.synthetic is None:
-        yield Complaint(("workload",), "nothing runs", allowed="jobs, trace or synthetic")
-    yield from _synthetic(spec)
-    if sum(job.copies for job in jobs) > MAX_JOBS:
-        yield Complaint(("workload", "jobs"), "too many jobs", allowed=f"at most {MAX_JOBS}, copies included")
-        return
-    names: Counter[str] = Counter()
-    for position, job in enumerate(jobs):
-        path: KeyPath = ("workload", "jobs", position)
-        own = job_names(job)
-        names.update(own)
-        if any(names[name] > 1 for name in own):
-            yield Complaint((*path, "name"), "this name is taken by another job", repr(job.name), "unique names")
-        yield from _size(spec, job, path)
-        if job.training is not None:
-            yield from _training(spec, job, (*path, "training"))
-        if job.work is None and spec.horizon is None and (job.training is None or job.training.steps is None):
-            yield Complaint(
-                path, "a job without work runs to the horizon, and there is none", allowed="work or horizon"
-            )
-        if spec.horizon is None and _comes_back_for_ever(spec, job):
-            problem = "a bug of its own stops every attempt, and it comes back without end"
-            allowed = "a horizon, or recovery: {most_requeues: 3}, for example"
-            yield Complaint((*path, "fails_after"), problem, allowed=allowed)
-        if spec.horizon is not None and job.submit >= spec.horizon:
-            yield Complaint((*path, "submit"), "submitted after the horizon", f"{job.submit:g} s")
-        if job.checkpoint is not None:
-            yield from _tiers(job.checkpoint, (*path, "checkpoint"))
-        yield from _stored(spec, job, path)
-        yield from _asked(spec, job, path)
-    yield from _tiers(spec.checkpoint, ("checkpoint",))
-    yield from _recorded(spec.workload.trace, ("workload", "trace"))
-    yield from _recorded(spec.workload.synthetic, ("workload", "synthetic"))
-
-
-def _comes_back_for_ever(spec: VariantSpec, job: JobSection) -> bool:
-    """Return whether nothing ends the attempts of a job that stops itself."""
-    if job.fails_after is None or (job.work is not None and job.work <= job.fails_after):
-        return False
-    recovery = changed_policy("recovery", spec.recovery, job.recovery)
-    keys = keys_of(families()["recovery"][recovery.chosen()])
-    caps = [cap for cap in ("give_up_after", "most_requeues") if cap in keys]  # without any it has a rule of its own
-    return bool(caps) and not any(getattr(recovery, cap) for cap in caps)
-
-
-def _asked(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Complaint]:
-    """Check partition, widths and submissions of a job."""
-    partitions = spec.cluster.partitions
-    sized = (job.nodes is None) != (job.gpus is None)
-    if job.partition and job.partition not in partitions:
-        yield _unknown((*path, "partition"), "unknown partition", job.partition, list(partitions))
-    elif job.partition and sized and job_nodes(spec, job) > partitions[job.partition]:
-        allowed = f"at most {partitions[job.partition]}"
-        problem = f"the job is larger than partition {job.partition!r}"
-        yield Complaint((*path, "partition"), problem, f"{job_nodes(spec, job)} nodes", allowed)
-    if job.submit_every is not None and job.copies == 1:
-        yield Complaint((*path, "submit_every"), "there is one copy, which is submitted once", allowed="copies")
-    if job.elastic is not None and sized:
-        nodes, usable = job_nodes(spec, job), spec.cluster.nodes - spec.cluster.spare_nodes
-        most = nodes if job.elastic.most is None else job.elastic.most
-        if job.training is not None:
-            problem = "a training model has a plan for one width"
-            yield Complaint((*path, "elastic"), problem, allowed="elastic, or training")
-        elif job.gpus is not None and job.gpus % spec.cluster.node.gpus:
-            yield Complaint((*path, "elastic"), "an elastic job holds whole nodes", f"{job.gpus} GPUs")
-        elif not job.elastic.fewest <= nodes <= most <= usable:
-            found = f"{job.elastic.fewest}, {nodes} and {most} of {usable} nodes"
-            allowed = "fewest <= nodes <= most <= the machine without its spares"
-            yield Complaint((*path, "elastic"), "these widths do not fit together", found, allowed)
-
-
-def _recorded(section: RecordedSection | None, path: KeyPath) -> Iterator[Complaint]:
-    """Check how the jobs of a trace or a model save their work."""
-    if section is None:
-        return
-    if section.checkpoint is not None:
-        yield from _tiers(section.checkpoint, (*path, "checkpoint"))
-        for position, tier in enumerate(section.checkpoint.tiers):
-            if tier.storage is not None:
-                place = (*path, "checkpoint", "tiers", position, "storage")
-                problem = "the size of a checkpoint differs from job to job of a workload"
-                yield Complaint(place, problem, allowed="blocking, persist and load times")
-    if section.recovery is not None:
-        yield from _own_keys("recovery", section.recovery, (*path, "recovery"))
-
-
-def _synthetic(spec: VariantSpec) -> Iterator[Complaint]:
-    """Check that a synthetic workload has an end, a job that fits and not too many of them."""
-    section = spec.workload.synthetic
-    if section is None:
-        return
-    path: KeyPath = ("workload", "synthetic")
-    if section.jobs is None and section.span is None and spec.horizon is None:
-        yield Complaint(path, "how many jobs come? There is no horizon", allowed="jobs, span or horizon")
-        return
-    try:
-        model = synthetic_model(section, spec.cluster.working_gpus)
-    except InputError as error:
-        if error.file is not None:
-            raise
-        yield Complaint(path, error.problem, error.found, error.allowed)
-        return
-    expected = model.jobs_per_s * span_of(section, model, spec.horizon)
-    if expected > MAX_JOBS:
-        yield Complaint(path, "too many jobs", f"about {expected:.3g}", f"at most {MAX_JOBS}")
-
-
-def _stored(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Complaint]:
-    """Check what a job keeps on shared storage or reads from it."""
-    own = job.checkpoint is not None
-    tiers = job.checkpoint if job.checkpoint is not None else spec.checkpoint
-    needed = "cluster: {storage: {write, read}}"
-    for position, tier in enumerate(tiers.tiers):
-        where: KeyPath = (*(path if own else ()), "checkpoint", "tiers", position)
-        if tier.storage is None:
-            if tier.size is not None:
-                yield Complaint((*where, "size"), "only tiers on storage have a size", allowed="storage: background")
-        elif spec.cluster.storage is None:
-            yield Complaint(
-                (*where, "storage"), "the cluster has no storage", allowed="cluster: {storage: {write, read}}"
-            )
-        elif tier.size is None and job.training is None:
-            problem = f"how large is a checkpoint of job {job.name!r}, which has no training model?"
-            yield Complaint(where, problem, allowed='size: "2 TB"')
-    if job.training is not None and job.training.sample is not None and spec.cluster.storage is None:
-        place = (*path, "training", "sample")
-        yield Complaint(place, "the cluster has no storage to read from", allowed=needed)
-
-
-def _training(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Complaint]:
-    """Check what a training model needs: a fabric, a GPU we know, a plan that divides and fits."""
-    section = job.training
-    assert section is not None
-    accelerator = spec.cluster.node.accelerator
-    if spec.cluster.fabric is None:
-        problem = "a training model needs a network to communicate over"
-        yield Complaint(("cluster",), problem, allowed="cluster: {fabric: rail_400g}")
-        return
-    if accelerator is None or section.efficiency.precision not in accelerator.peak:
-        problem = f"the node type does not say what its GPUs can do at {section.efficiency.precision}"
-        yield Complaint(("cluster", "node"), problem, allowed="accelerator: {peak, memory, memory_bandwidth}")
-        return
-    fitted = section.efficiency.gpu
-    if fitted is not None and not spec.cluster.node.gpu.startswith(fitted):
-        problem = f"these constants hold for {fitted}, the nodes have {spec.cluster.node.gpu}"
-        allowed = "those of a preset for that GPU, or a mapping of your own"
-        yield Complaint((*path, "efficiency"), problem, section.efficiency.name, allowed)
-    if job.work is not None and section.steps is not None:
-        yield Complaint((*path, "steps"), "the amount of work is given once", allowed="work or steps")
-    usable = spec.cluster.nodes - spec.cluster.spare_nodes
-    nodes = job_nodes(spec, job) if (job.nodes is None) != (job.gpus is None) else 0
-    if job.gpus is not None and job.gpus % spec.cluster.node.gpus:
-        yield Complaint((*path[:-1], "gpus"), "a training job holds whole nodes", str(job.gpus))
-    elif 0 < nodes <= usable:
-        model, plan = model_of(section), plan_of(section, nodes * spec.cluster.node.gpus)
-        try:
-            check_plan(plan, model)
-            if section.memory_check:
-                check_memory(model, plan, accelerator.memory)
-        except InputError as error:
-            key = (*path, error.key) if error.key in type(section).model_fields else path
-            yield Complaint(key, error.problem, error.found, error.allowed)
-
-
-def _size(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Complaint]:
-    if (job.nodes is None) == (job.gpus is None):
-        yield Complaint(path, "the size of a job is given once", allowed="nodes or gpus")
-        return
-    usable = spec.cluster.nodes - spec.cluster.spare_nodes
-    nodes = job_nodes(spec, job)
-    if nodes > usable:
-        key = "nodes" if job.gpus is None else "gpus"
-        without = f"{spec.cluster.nodes} nodes less {spec.cluster.spare_nodes} spares"
-        yield Complaint(
-            (*path, key),
-            "the job is larger than the machine",
-            f"{nodes} nodes",
-            f"at most {usable}: {without}",
-        )
-
-
-def _tiers(section: CheckpointSection, path: KeyPath) -> Iterator[Complaint]:
-    seen: set[str] = set()
-    for position, tier in enumerate(section.tiers):
-        if tier.name in seen:
-            yield Complaint((*path, "tiers", position, "name"), "two tiers share a name", repr(tier.name))
-        seen.add(tier.name)
-        if tier.blocking == 0.0 and tier.storage != "blocking" and tier.interval.chosen() not in ("fixed", "never"):
-            problem = "a checkpoint that costs nothing has no optimal interval"
-            allowed = 'a duration such as "10 min", or blocking above zero'
-            yield Complaint((*path, "tiers", position), problem, repr(tier.interval.chosen()), allowed)
-        yield from _own_keys("checkpointing", tier.interval, (*path, "tiers", position, "interval"))
-
-
 def _policies(spec: VariantSpec) -> Iterator[Complaint]:
-    yield from _own_keys("scheduling", spec.scheduling, ("scheduling",))
+    yield from own_keys("scheduling", spec.scheduling, ("scheduling",))
     yield from _scheduler(spec)
-    yield from _own_keys("placement", spec.placement, ("placement",))
+    yield from own_keys("placement", spec.placement, ("placement",))
     if spec.health is not None:
-        yield from _own_keys("health", spec.health, ("health",))
-    yield from _own_keys("recovery", spec.recovery, ("recovery",))
+        yield from own_keys("health", spec.health, ("health",))
+    yield from own_keys("recovery", spec.recovery, ("recovery",))
     for position, job in enumerate(spec.workload.jobs):
         if job.recovery is not None:
-            yield from _own_keys("recovery", job.recovery, ("workload", "jobs", position, "recovery"))
+            yield from own_keys("recovery", job.recovery, ("workload", "jobs", position, "recovery"))
 
 
 def _scheduler(spec: VariantSpec) -> Iterator[Complaint]:
@@ -472,14 +243,6 @@ def _accounts(spec: VariantSpec) -> set[str] | None:
     return {"/".join(name.split("/")[: n + 1]) for name in names if name for n in range(name.count("/") + 1)}
 
 
-def _own_keys(family: str, section: PolicySection, path: KeyPath) -> Iterator[Complaint]:
-    own = list(keys_of(families()[family][section.chosen()]))
-    for key in section.own_keys():
-        if key not in own:
-            others = ", ".join(name for name, policy in families()[family].items() if key in keys_of(policy))
-            yield _unknown((*path, key), f"policy {section.chosen()!r} has no such key (a key of {others})", key, own)
-
-
 def _hazard(spec: VariantSpec, name: str, section: FaultClassSection) -> Iterator[Complaint]:
     hazard = getattr(spec.faults, "hazard", None) or section.hazard
     if hazard is None:
@@ -523,14 +286,14 @@ def _scope_and_rate(spec: VariantSpec, name: str, section: FaultClassSection) ->
     domains = [*sorted(spec.cluster.domain_sizes), *parts]
     if section.scope != "node" and section.scope not in domains:
         path = _class_path(spec, name, "scope")
-        yield _unknown(path, f"class {name!r} has an unknown scope", section.scope, ["node", *domains])
+        yield unknown(path, f"class {name!r} has an unknown scope", section.scope, ["node", *domains])
     rate = section.unit_rate
     if rate is None:
         yield Complaint(_class_path(spec, name), f"class {name!r} has no rate", allowed="rate or mtbf")
     elif rate.population not in ("node", "GPU", *domains):
         key = "rate" if section.mtbf is None else "mtbf"
         path = _class_path(spec, name, key)
-        yield _unknown(path, f"class {name!r} has an unknown population", rate.population, ["node", "GPU", *domains])
+        yield unknown(path, f"class {name!r} has an unknown population", rate.population, ["node", "GPU", *domains])
     if section.scope in parts:
         yield from _part(spec, name, section)
     elif "capacity_left" in section.model_fields_set:
@@ -571,7 +334,7 @@ def _repair(spec: VariantSpec, name: str, section: FaultClassSection) -> Iterato
         allowed = "repairs: {mix: operator_mix_assumed}, or a repair for the class"
         yield Complaint(("repairs", "mix"), f"class {name!r} takes nodes out and has no repair mix", None, allowed)
     elif chosen not in repair_names(spec.repairs):
-        yield _unknown(path, "unknown repair mix", chosen, repair_names(spec.repairs))
+        yield unknown(path, "unknown repair mix", chosen, repair_names(spec.repairs))
     else:
         yield from _mix(spec, chosen)
 
@@ -601,16 +364,16 @@ def _report(spec: VariantSpec, variants: tuple[str, ...]) -> Iterator[Complaint]
     named += [(("report", "metrics", i), metric) for i, metric in enumerate(report.metrics)]
     for path, metric in named:
         if metric not in metrics:
-            yield _unknown(path, "unknown metric", metric, metrics)
+            yield unknown(path, "unknown metric", metric, metrics)
     for position, row in enumerate(report.published):
         if row.variant is not None and row.variant not in variants:
-            yield _unknown(("report", "published", position, "variant"), "unknown variant", row.variant, list(variants))
+            yield unknown(("report", "published", position, "variant"), "unknown variant", row.variant, list(variants))
     for position, name in enumerate(report.answer.bounds):
         if name not in variants[1:]:
             place: KeyPath = ("report", "answer", "bounds", position)
-            yield _unknown(place, "not a variant after the first", name, list(variants[1:]))
+            yield unknown(place, "not a variant after the first", name, list(variants[1:]))
     classes = list(fault_sections(spec.faults))
     for position, known in enumerate(report.published_classes):
         if known.class_ not in classes:
             where: KeyPath = ("report", "published_classes", position, "class")
-            yield _unknown(where, "unknown fault class", known.class_, classes)
+            yield unknown(where, "unknown fault class", known.class_, classes)

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from simulator.errors import InputError
 from simulator.scenario.checking import explain
-from simulator.scenario.checks import Complaint, complaints
+from simulator.scenario.checks import complaints
+from simulator.scenario.complaints import Complaint
 from simulator.scenario.loading import changes_of, variants_of
 from simulator.scenario.nodes import Document, KeyPath, Node
 from simulator.scenario.schema import VariantSpec

@@ -475,7 +475,7 @@ def test_plot_metric_for_notebooks(folder: Path) -> None:
     assert axes.get_xlabel() == "Mean time to interruption (h)"
     assert [label.get_text().replace("\n", "") for label in axes.get_yticklabels()] == list(VARIANTS)
     assert figure._repr_png_().startswith(b"\x89PNG")
-    with pytest.raises(KeyError, match="slo_attainment"):
+    with pytest.raises(InputError, match="unknown metric; found 'slo_attainment'"):
         plot_metric(read_results(folder), "slo_attainment")
 
 
