@@ -172,7 +172,9 @@ def summary_table(results: Results, metrics: Sequence[str] | None = None, varian
     """Return mean ± half-width of the shown metrics: metrics as rows, or variants as rows where there are many."""
     names = split_metrics(results)[0] if metrics is None else list(metrics)
     cells = {name: _summary_cells(results, name) for name in names}
-    note = f"Mean ± half the 95 % interval (Student t) over {_replications(results)}."
+    is_cut = any(" to " in cell for column in cells.values() for cell in column)
+    ends = ", its ends in brackets where the range of the metric cuts it" if is_cut else ""
+    note = f"Mean ± half the 95 % interval (Student t) over {_replications(results)}{ends}."
     if results.replications == 1:
         note = "One replication: no interval."
     if variants_as_rows:
@@ -403,8 +405,11 @@ def dictionary_tables() -> list[Table]:
     better = {"max": "more is better", "min": "less is better", "none": MISSING}
     metrics = Table(
         "Metrics (summary.csv, differences.csv, runs.parquet)",
-        ("metric", "unit", "meaning", "direction"),
-        tuple((metric.name, metric.unit or MISSING, metric.meaning, better[metric.goal]) for metric in METRICS),
+        ("metric", "unit", "range", "meaning", "direction"),
+        tuple(
+            (metric.name, metric.unit or MISSING, metric.range, metric.meaning, better[metric.goal])
+            for metric in METRICS
+        ),
     )
     return [
         metrics,
