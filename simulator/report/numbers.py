@@ -130,7 +130,7 @@ def decimals_for(half_width: float, value: float = math.nan) -> int:
 def plus_minus(mean: float, low: float, high: float, decimals: int | None = None) -> str:
     """Return "mean ± half-width", digits chosen by the half-width; only the mean where there is no interval.
 
-    "mean (low to high)" where the interval ends at a bound of the metric and so is no longer even.
+    "mean (low–high)" where the interval ends at a bound of the metric and so is no longer even.
     """
     half = (high - low) / 2
     decimals = decimals_for(half, mean) if decimals is None else decimals
@@ -139,7 +139,7 @@ def plus_minus(mean: float, low: float, high: float, decimals: int | None = None
     if not math.isfinite(half):
         return fixed(mean, decimals)
     if abs(low + high - 2 * mean) > _ROUNDING * (abs(mean) + half):
-        return f"{fixed(mean, decimals)} ({span(low, high, decimals)})"
+        return f"{fixed(mean, decimals)} ({fixed(low, decimals)}\N{EN DASH}{fixed(high, decimals)})"
     return f"{fixed(mean, decimals)} ± {fixed(half, decimals)}"
 
 

@@ -71,8 +71,8 @@ def test_digits_follow_the_interval(mean: float, half: float, text: str) -> None
 
 
 def test_an_interval_that_a_bound_cuts_is_written_with_its_ends() -> None:
-    assert plus_minus(0.975, 0.947, 1.0) == "0.975 (0.947 to 1.000)"
-    assert plus_minus(1040.0, 0.0, 7583.0) == "1,040 (0 to 7,583)"
+    assert plus_minus(0.975, 0.947, 1.0) == "0.975 (0.947–1.000)"
+    assert plus_minus(1040.0, 0.0, 7583.0) == "1,040 (0–7,583)"
 
 
 @pytest.mark.parametrize(
@@ -200,6 +200,12 @@ def test_differences_leave_out_what_never_differs(results: Results) -> None:
     assert place in table.emphasised
     assert table.rows[place][2].startswith("+0.03")
     assert table.rows[place][4] == f"100{NBSP}%"
+
+
+@pytest.mark.parametrize(("replications", "better"), [(4, "4 of 4"), (5, f"100{NBSP}%")])
+def test_few_pairs_are_counted(tmp_path: Path, replications: int, better: str) -> None:
+    table = differences_table(read_results(write_results(tmp_path, VARIANTS[:2], replications)), ["ettr"])
+    assert table.rows[0][4] == better
 
 
 def test_differences_of_many_variants_are_cut_to_the_answer_in_the_terminal(tmp_path: Path) -> None:
