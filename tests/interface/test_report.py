@@ -109,6 +109,7 @@ def test_page_says_everything_a_customer_needs(page: Page) -> None:
         "was fed to the model, so agreement only checks the machinery",
         "phases are not printed in the paper",
         "simulator compare scenarios/llama3_54_days.yaml --output results/llama3",
+        "simulator compare scenario.yaml --seed 1 --replications 30 --output ../llama3_54_days-again",
         "numpy 2.4.6",
         "llama3_2024 (faults)",
         "useful work destroyed by interruptions",
