@@ -279,8 +279,9 @@ def _summary(runs: pd.DataFrame, variants: Sequence[str]) -> pd.DataFrame:
             half = _half_width(values)
             rows.append({
                 "variant": variant, "metric": metric.name, "unit": metric.unit, "mean": values.mean(),
-                "ci_low": values.mean() - half, "ci_high": values.mean() + half, "p05": values.quantile(0.05),
-                "p50": values.quantile(0.5), "p95": values.quantile(0.95), "replications": values.notna().sum(),
+                "ci_low": max(values.mean() - half, metric.least), "ci_high": min(values.mean() + half, metric.most),
+                "p05": values.quantile(0.05), "p50": values.quantile(0.5), "p95": values.quantile(0.95),
+                "replications": values.notna().sum(),
             })  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,6 +68,8 @@ class Metric:
         Direction in which more is better.
     shown_unit : str
         Unit in which people read it ("h", "GPU-h"), equal to ``unit`` where they read SI.
+    least, most : float
+        What it can be, in ``unit``; times, counts and costs are never below 0.
     """
 
     name: str
@@ -74,6 +77,15 @@ class Metric:
     meaning: str
     goal: Literal["max", "min", "none"]
     shown_unit: str
+    least: float = 0.0
+    most: float = math.inf
+
+    @property
+    def range(self) -> str:
+        """What it can be, in words."""
+        if math.isinf(self.most):
+            return f"{self.least:g} or more"
+        return f"{self.least:g} to {self.most:g}"
 
 
 METRICS: tuple[Metric, ...] = (
@@ -84,11 +96,12 @@ METRICS: tuple[Metric, ...] = (
         "divided by GPU-seconds between first start and end",
         "max",
         "",
+        most=1.0,
     ),
-    Metric("slow_step_loss", "", "GPU-seconds that slow steps cost, divided by the same", "min", ""),
-    Metric("goodput", "", "productive GPU-seconds divided by all GPU-seconds of the machine", "max", ""),
-    Metric("utilisation", "", "GPU-seconds held by jobs divided by GPU-seconds in service", "max", ""),
-    Metric("availability", "", "GPU-seconds in service divided by all GPU-seconds of the machine", "max", ""),
+    Metric("slow_step_loss", "", "GPU-seconds that slow steps cost, divided by the same", "min", "", most=1.0),
+    Metric("goodput", "", "productive GPU-seconds divided by all GPU-seconds of the machine", "max", "", most=1.0),
+    Metric("utilisation", "", "GPU-seconds held by jobs divided by GPU-seconds in service", "max", "", most=1.0),
+    Metric("availability", "", "GPU-seconds in service divided by all GPU-seconds of the machine", "max", "", most=1.0),
     Metric("interruptions", "", "unplanned stops of jobs", "min", ""),
     Metric("mtti_s", "s", "wall time of jobs from first start to end divided by interruptions", "max", "h"),
     Metric("lost_work_gpu_s", "GPU-s", "useful work destroyed by interruptions", "min", "GPU-h"),
@@ -98,6 +111,7 @@ METRICS: tuple[Metric, ...] = (
         "model FLOPs divided by peak FLOPs of the GPUs while training jobs run; downtime is left out",
         "max",
         "",
+        most=1.0,
     ),
     Metric("step_slowdown", "", "mean step time divided by the step time on an idle network without tiers", "min", ""),
     Metric(
@@ -117,6 +131,7 @@ METRICS: tuple[Metric, ...] = (
         "mean of max(1, (wait + run) / max(run, 10 s)) of finished jobs",
         "min",
         "",
+        least=1.0,
     ),
     Metric(
         "bounded_slowdown_mean_lower_bound",
@@ -124,6 +139,7 @@ METRICS: tuple[Metric, ...] = (
         "the same of all jobs: with the wait so far, and the run that is known of, of those that have not finished",
         "min",
         "",
+        least=1.0,
     ),
     Metric("makespan_s", "s", "last end minus first submission, when every job has ended", "min", "h"),
     Metric("jobs_rejected", "", "jobs that could never run", "min", ""),
@@ -147,8 +163,11 @@ METRICS: tuple[Metric, ...] = (
         "share of the free GPUs that lie on nodes of which others hold a part, mean in time",
         "min",
         "",
+        most=1.0,
     ),
-    Metric("fairness", "", "Jain's index of the mean bounded slowdown of users: 1 when all fare alike", "max", ""),
+    Metric(
+        "fairness", "", "Jain's index of the mean bounded slowdown of users: 1 when all fare alike", "max", "", most=1.0
+    ),
     Metric("energy_j", "J", "energy of the nodes over the simulated time, from power by ledger state", "min", "MWh"),
     Metric("jobs_completed", "", "jobs that finished their work", "max", ""),
     Metric("detection_latency_mean_s", "s", "mean time from onset to alarm", "min", "s"),

@@ -411,7 +411,7 @@ def _write(
         runs = dict(tables.by_variant(tasks, values))
         (folder / "summary.csv").write_bytes(tables.csv_bytes(SummaryRow, summary_rows(runs)))
         (folder / "differences.csv").write_bytes(tables.csv_bytes(DifferenceRow, difference_rows(runs)))
-        (folder / "scenario.yaml").write_bytes(comment(plan.own) + manifest.yaml_bytes(plan.scenario.document))
+        (folder / "scenario.yaml").write_bytes(comment(plan.own) + manifest.scenario_bytes(plan.scenario))
         (folder / "report.json").write_bytes(manifest.json_bytes(facts))
         (folder / "manifest.json").write_bytes(manifest.json_bytes(own_manifest))
         if finish is not None:

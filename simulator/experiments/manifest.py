@@ -70,6 +70,7 @@ def manifest(scenario: Scenario, facts: Mapping[str, Any], started: datetime) ->
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "scenario_name": scenario.name,
+        "files": dict(_named_files(scenario.document)),
         "variants": list(scenario.variants),
         "baseline": scenario.variants[0],
         **facts,
@@ -120,6 +121,36 @@ def report_facts(scenario: Scenario) -> dict[str, Any]:
 def json_bytes(content: Mapping[str, Any]) -> bytes:
     """Return a mapping as indented JSON."""
     return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def scenario_bytes(scenario: Scenario) -> bytes:
+    """Return the resolved scenario as a file that can be loaded wherever it lies.
+
+    Files stand in it by their names alone, because a scenario may name only files of its own folder; the manifest says
+    where they are, and ``--set`` may point there.
+    """
+    return yaml_bytes(_files_by_name(scenario.document))
+
+
+def _files_by_name(node: Any, is_path: bool = False) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _files_by_name(value, _names_file(key)) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_files_by_name(value) for value in node]
+    return Path(node).name if is_path and isinstance(node, str) else node
+
+
+def _named_files(node: Any, key: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Yield the dotted key and the absolute path of each file that a document names."""
+    if isinstance(node, Mapping | list):
+        for name, value in node.items() if isinstance(node, Mapping) else enumerate(node):
+            yield from _named_files(value, (*key, str(name)))
+    elif isinstance(node, str) and _names_file(key[-1]):
+        yield ".".join(key), os.path.abspath(node)
+
+
+def _names_file(key: str) -> bool:
+    return key.rpartition(".")[2] == "path"
 
 
 def yaml_bytes(document: Mapping[str, Any]) -> bytes:

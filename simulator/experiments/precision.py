@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.accounting.columns import METRICS
 from simulator.errors import InputError, SimulatorError
 from simulator.experiments.statistics import mean_interval
 
@@ -17,7 +18,7 @@ FIRST_BATCH = 20
 MOST_REPLICATIONS = 10_000
 """Where a study stops even if the precision has not been reached; it then says so."""
 
-FRACTIONS = frozenset({"ettr", "slow_step_loss", "goodput", "utilisation", "availability"})
+FRACTIONS = frozenset(metric.name for metric in METRICS if metric.most == 1.0)
 """Metrics between 0 and 1; their precision is absolute (0.01 is one point), that of all others relative to the mean."""
 
 

@@ -173,7 +173,7 @@ class RunResult:
             for name in TABLES:
                 tables.write_table(temporary / f"{name}.parquet", name, self.task, self._tables[name])
             (temporary / "summary.json").write_bytes(manifest.json_bytes(content))
-            (temporary / "scenario.yaml").write_bytes(comment(self._own) + manifest.yaml_bytes(scenario.document))
+            (temporary / "scenario.yaml").write_bytes(comment(self._own) + manifest.scenario_bytes(scenario))
             own = manifest.manifest(scenario, facts, manifest.now_utc())
             (temporary / "manifest.json").write_bytes(manifest.json_bytes(own))
         return folder

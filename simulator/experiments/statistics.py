@@ -7,8 +7,9 @@ deterministic: equal numbers in equal order give equal bytes.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -18,6 +19,9 @@ from simulator.accounting.columns import METRICS, Metric
 
 CONFIDENCE = 0.95
 """Confidence of every interval that a study reports."""
+
+MOST_MORE = 1000
+"""Replications to add beyond which a study does not say how many would decide."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,18 @@ class Interval:
     def half_width(self) -> float:
         """Half of the distance between the ends."""
         return (self.high - self.low) / 2
+
+    def within(self, least: float, most: float) -> Interval:
+        """Return the interval without what lies outside of what its mean can be.
+
+        Parameters
+        ----------
+        least, most : float
+            What each value can be; infinite where there is no bound.
+        """
+        # MUST HOLD: the mean stays inside, also where rounding puts it just outside of a bound.
+        low, high = max(self.low, min(least, self.mean)), min(self.high, max(most, self.mean))
+        return replace(self, low=low, high=high)
 
 
 @dataclass(frozen=True)
@@ -164,6 +180,53 @@ def mean_interval(values: NDArray[np.float64], confidence: float = CONFIDENCE) -
     return Interval(mean, mean - half, mean + half, count)
 
 
+def difference_interval(differences: NDArray[np.float64], metric: Metric) -> Interval:
+    """Return mean and interval of paired differences in a metric, within what two of its values can differ by."""
+    most = metric.most - metric.least
+    return mean_interval(differences).within(-most, most)
+
+
+def more_to_decide(differences: NDArray[np.float64]) -> float:
+    """Return how many more pairs would leave 0 out of the interval of their mean difference.
+
+    Parameters
+    ----------
+    differences : float array, shape (replications,)
+        Paired differences, NaN where a pair lacks a value.
+
+    Returns
+    -------
+    float
+        A whole number, 0 where 0 is left out already; infinite above ``MOST_MORE``, also where the mean is 0; NaN
+        with fewer than two pairs, and where all differences are equal, so that nothing says how they spread.
+
+    Notes
+    -----
+    The smallest N with t(N - 1) s / sqrt(N) < |d|: the half-width of Student's interval of N pairs with the mean d
+    and the standard deviation s of those there are. Both are estimates; were they true, N pairs would leave 0 out in
+    about half of all studies (``tests/unit/test_statistics.py``).
+
+    References
+    ----------
+    Law, Simulation Modeling and Analysis, 5th edition, 2015, section 9.4.1, equation 9.2: the number of replications
+    for a given half-width, here the mean, with the variance as estimated so far.
+    """
+    interval = mean_interval(differences)
+    if not interval.half_width > 0.0:
+        return math.nan
+    count = interval.count
+    deviation = interval.half_width / _half_width_of_unit(count)
+    more = bisect_left(
+        range(MOST_MORE + 1), True, key=lambda more: deviation * _half_width_of_unit(count + more) < abs(interval.mean)
+    )
+    return more if more <= MOST_MORE else math.inf
+
+
+def _half_width_of_unit(count: int) -> float:
+    """Return the half-width of the interval of so many values with standard deviation 1; it falls with the count."""
+    return student_t_quantile(0.5 + CONFIDENCE / 2, count - 1) / math.sqrt(count)
+
+
 def quantiles(values: NDArray[np.float64], probabilities: Sequence[float]) -> list[float]:
     """Return quantiles over replications (linear between order statistics), NaN without values."""
     kept = values[~np.isnan(values)]
@@ -195,7 +258,7 @@ def summary_rows(runs: Runs) -> list[SummaryRow]:
     rows = []
     for variant, values in runs.items():
         for metric in METRICS:
-            interval = mean_interval(values[metric.name])
+            interval = mean_interval(values[metric.name]).within(metric.least, metric.most)
             p05, p50, p95 = quantiles(values[metric.name], (0.05, 0.5, 0.95))
             rows.append(
                 SummaryRow(
@@ -213,7 +276,7 @@ def difference_rows(runs: Runs) -> list[DifferenceRow]:
     for variant in others:
         for metric in METRICS:
             ours, theirs = runs[variant][metric.name], runs[baseline][metric.name]
-            interval = mean_interval(ours - theirs)
+            interval = difference_interval(ours - theirs, metric)
             rows.append(
                 DifferenceRow(
                     variant, baseline, metric.name, interval.mean, interval.low, interval.high,

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.accounting.columns import Metric
-from simulator.experiments.statistics import Interval, mean_interval, probability_better
+from simulator.experiments.statistics import (
+    MOST_MORE,
+    Interval,
+    difference_interval,
+    mean_interval,
+    more_to_decide,
+    probability_better,
+)
 from simulator.report.numbers import (
+    FEW,
     decimals_for,
     fixed,
     metric_named,
@@ -58,7 +66,7 @@ def includes_zero(interval: Interval) -> bool:
 
 @dataclass(frozen=True)
 class _Case:
-    """Values in shown units, and the words that go with the metric."""
+    """Values, and the bounds of the metric, in shown units, and the words that go with the metric."""
 
     metric: Metric
     title: str
@@ -78,23 +86,32 @@ class _Case:
     def amount(self, value: float, half: float) -> str:
         return fixed(value, decimals_for(half, value)) + (f" {self.unit}" if self.unit else "")
 
+    def lead(self, better: str, worse: str) -> Interval:
+        return difference_interval(self.advantage(better, worse), self.metric)
+
     def estimate(self, variant: str) -> str:
-        interval = mean_interval(self.values[variant])
+        interval = mean_interval(self.values[variant]).within(self.metric.least, self.metric.most)
         text = self.amount(interval.mean, interval.half_width)
         if interval.count > 1:
             decimals = decimals_for(interval.half_width, interval.mean)
             text += f" (95\N{NO-BREAK SPACE}% interval {span(interval.low, interval.high, decimals)})"
         return text
 
-    def difference(self, better: str, worse: str, reference: str) -> str:
-        interval = mean_interval(self.advantage(better, worse))
+    def difference(self, better: str, worse: str, found: str = "") -> str:
+        interval = self.lead(better, worse)
         decimals = decimals_for(interval.half_width, interval.mean)
-        share = probability_better(self.values[better], self.values[worse], self.metric)
         return (
-            f"{self.amount(interval.mean, interval.half_width)} {self.comparative} than {reference} "
-            f"(95\N{NO-BREAK SPACE}% interval {span(interval.low, interval.high, decimals)}, "
-            f"better in {percent(share)} of {interval.count} paired replications)"
+            f"{self.amount(interval.mean, interval.half_width)} {self.comparative} than "
+            f"{'the baseline ' if worse == self.baseline else ''}{_name(worse)} "
+            f"(95\N{NO-BREAK SPACE}% interval {span(interval.low, interval.high, decimals)}{found})"
         )
+
+    def clear_difference(self, better: str, worse: str) -> str:
+        count = self.lead(better, worse).count
+        if count < FEW:  # a share of two or three pairs would look like a probability
+            return self.difference(better, worse, f" over {count} paired replications")
+        share = percent(probability_better(self.values[better], self.values[worse], self.metric))
+        return self.difference(better, worse, f", better in {share} of {count} paired replications")
 
 
 def answer(
@@ -148,7 +165,7 @@ def answer(
     if all(array.size == 1 for array in values.values()):
         return _one_replication(case, ranked, note)
     best = ranked[0]
-    tied = [name for name in ranked[1:] if includes_zero(mean_interval(case.advantage(best, name)))]
+    tied = [name for name in ranked[1:] if includes_zero(case.lead(best, name))]
     return _tie(case, ranked, tied, note, costs_usd or {}) if tied else _clear(case, ranked, note)
 
 
@@ -158,7 +175,7 @@ def _case(metric: str, goal: Goal, values: Mapping[str, Values], baseline: str) 
     highest = goal == "max"
     known = metric_named(metric)
     return _Case(
-        metric=Metric(known.name, known.unit, known.meaning, goal, known.shown_unit),
+        metric=replace(known, goal=goal, least=known.least * factor, most=known.most * factor),
         title=title if title.isupper() else title[0].lower() + title[1:],
         unit=known.shown_unit,
         sign={"max": 1.0, "min": -1.0}.get(goal, 0.0),
@@ -222,10 +239,10 @@ def _clear(case: _Case, ranked: Sequence[str], note: str) -> Answer:
     role = ", the baseline," if best == case.baseline else ""
     sentence = (
         f"{_name(best)}{role} has the {case.superlative} {case.title}, {case.estimate(best)}: "
-        + case.difference(best, runner_up, f"{'the baseline ' if runner_up == case.baseline else ''}{_name(runner_up)}")
+        + case.clear_difference(best, runner_up)
     )
     if case.baseline in ranked[2:]:
-        sentence += f", and {case.difference(best, case.baseline, f'the baseline {_name(case.baseline)}')}"
+        sentence += f", and {case.clear_difference(best, case.baseline)}"
     return Answer("clear", f"{sentence}{note}.", best)
 
 
@@ -240,10 +257,19 @@ def _tie(case: _Case, ranked: Sequence[str], tied: Sequence[str], note: str, cos
     elif not known.any():
         sentence += f"{_name(best)} reaches {case.estimate(best)} and {_name(tied[0])} the same in every replication"
     else:
-        sentence += f"{_name(best)} reaches {case.estimate(best)}, {case.difference(best, tied[0], _name(tied[0]))}"
+        more = _more(more_to_decide(advantage))
+        sentence += f"{_name(best)} reaches {case.estimate(best)}, {case.difference(best, tied[0], more)}"
     if case.baseline in ranked and case.baseline not in group:
-        sentence += f", and {case.difference(best, case.baseline, f'the baseline {_name(case.baseline)}')}"
+        sentence += f", and {case.difference(best, case.baseline)}"
     return Answer("tie", f"{sentence}{_cheapest(group, costs_usd)}{note}.", best, group)
+
+
+def _more(count: float) -> str:
+    """Return how many more replications would tell two variants apart."""
+    if math.isinf(count):
+        return f"; more than {MOST_MORE:,} more replications to decide"
+    noun = "replication" if count == 1 else "replications"
+    return f"; about {count:,.0f} more {noun} to decide, should this difference hold"
 
 
 def _cheapest(group: Sequence[str], costs_usd: Mapping[str, float]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -146,13 +147,26 @@ def _own_policies(results: Results) -> list[tuple[str, str]]:
 
 
 def _command(manifest: Mapping[str, Any]) -> str:
-    command = manifest.get("command") or []
-    return plain(shlex.join(str(word) for word in command))
+    """Return the command that, in the folder of the results, simulates them again; empty where there is none.
+
+    ``scenario.yaml`` holds every setting of the study but where its files are. A setting cannot reach those that
+    variants name for themselves.
+    """
+    files = manifest.get("files") or {}
+    if any(str(key).startswith("variants.") for key in files):
+        return ""
+    words = ["simulator", "compare", "scenario.yaml"]
+    words += ["--seed", str(manifest.get("seed")), "--replications", str(manifest["replications"])]
+    words += ["--keep", "all"] if manifest.get("keep") == "all" else []
+    for key, path in files.items():
+        words += ["--set", f"{key}={json.dumps(path, ensure_ascii=False)}"]
+    return plain(shlex.join([*words, "--output", f"../{manifest.get('scenario_name')}-again"]))
 
 
 def _provenance(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     host = manifest.get("host") or {}
     rows = [
+        ("Called as", shlex.join(str(word) for word in manifest.get("command") or [])),
         ("Scenario", manifest.get("scenario_name")),
         ("Scenario SHA-256", manifest.get("scenario_sha256")),
         ("Seed", manifest.get("seed")),

@@ -11,6 +11,9 @@ from simulator.accounting.columns import METRICS, Metric
 MISSING = "–"
 """Shown where a number does not exist."""
 
+FEW = 5
+"""Below so many replications each is shown for itself: bars and shares would look like a distribution."""
+
 _ROUNDING = 1e-9
 """Relative size below which a spread is rounding of floating-point sums."""
 
@@ -66,8 +69,8 @@ _TITLES: dict[str, str] = {
 
 
 def metric_named(name: str) -> Metric:
-    """Return the metric of that name; one that the data dictionary lacks has no unit and no direction."""
-    return _BY_NAME.get(name, Metric(name, "", name, "none", ""))
+    """Return the metric of that name; one that the data dictionary lacks has no unit, no direction and no bounds."""
+    return _BY_NAME.get(name, Metric(name, "", name, "none", "", -math.inf))
 
 
 def metric_title(name: str) -> str:
@@ -125,12 +128,19 @@ def decimals_for(half_width: float, value: float = math.nan) -> int:
 
 
 def plus_minus(mean: float, low: float, high: float, decimals: int | None = None) -> str:
-    """Return "mean ± half-width", digits chosen by the half-width; only the mean where there is no interval."""
+    """Return "mean ± half-width", digits chosen by the half-width; only the mean where there is no interval.
+
+    "mean (low–high)" where the interval ends at a bound of the metric and so is no longer even.
+    """
     half = (high - low) / 2
     decimals = decimals_for(half, mean) if decimals is None else decimals
     if not math.isfinite(mean):
         return MISSING
-    return fixed(mean, decimals) + (f" ± {fixed(half, decimals)}" if math.isfinite(half) else "")
+    if not math.isfinite(half):
+        return fixed(mean, decimals)
+    if abs(low + high - 2 * mean) > _ROUNDING * (abs(mean) + half):
+        return f"{fixed(mean, decimals)} ({fixed(low, decimals)}\N{EN DASH}{fixed(high, decimals)})"
+    return f"{fixed(mean, decimals)} ± {fixed(half, decimals)}"
 
 
 def span(low: float, high: float, decimals: int, signed: bool = False) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 from simulator.accounting.columns import BUCKET_MEANING, BUCKETS, LOWER_BOUNDS, METRICS, TABLES
 from simulator.report.answer import Answer, answer
 from simulator.report.numbers import (
+    FEW,
     MISSING,
     compact,
     decimals_for,
@@ -172,7 +173,10 @@ def summary_table(results: Results, metrics: Sequence[str] | None = None, varian
     """Return mean ± half-width of the shown metrics: metrics as rows, or variants as rows where there are many."""
     names = split_metrics(results)[0] if metrics is None else list(metrics)
     cells = {name: _summary_cells(results, name) for name in names}
-    note = f"Mean ± half the 95 % interval (Student t) over {_replications(results)}."
+    note = (
+        f"Mean ± half the 95 % interval (Student t) over {_replications(results)}, or its ends where the range of the "
+    )
+    note += "metric cuts it."
     if results.replications == 1:
         note = "One replication: no interval."
     if variants_as_rows:
@@ -223,8 +227,9 @@ def differences_table(results: Results, metrics: Sequence[str] | None = None) ->
         if others and len(entries) == len(others) and _never_differs(entries):
             equal.append(metric_title(name))
             continue
+        pairs = _pairs(results, name)
         for variant in entries.index:
-            cells, is_apart = _difference_cells(name, entries.loc[variant])
+            cells, is_apart = _difference_cells(name, entries.loc[variant], pairs[variant])
             if is_apart:
                 marked.add(len(rows))
             rows.append((metric_heading(name), plain(variant), *cells))
@@ -233,7 +238,7 @@ def differences_table(results: Results, metrics: Sequence[str] | None = None) ->
         ("metric", "variant", "difference", "95 % interval", "better in"),
         tuple(rows),
         frozenset({2, 3, 4}),
-        f"Paired over {_replications(results)}. “Better in”: share of the pairs in which the variant is better, "
+        f"Paired over {_replications(results)}. “Better in”: pairs in which the variant is better, "
         "ties one half. Intervals are not corrected for the number of comparisons."
         + (f" In no replication different from the baseline: {', '.join(equal)}." if equal else ""),
         frozenset(marked),
@@ -244,12 +249,23 @@ def _never_differs(entries: pd.DataFrame) -> bool:
     return bool((entries[["mean_difference", "ci_low", "ci_high"]] == 0).all(axis=None))
 
 
-def _difference_cells(metric: str, entry: Any) -> tuple[tuple[str, str, str], bool]:
+def _pairs(results: Results, metric: str) -> dict[str, int]:
+    """Return for each variant in how many replications both it and the baseline have a value."""
+    values = values_by_variant(results, metric)
+    return {name: int(np.isfinite(each - values[results.baseline]).sum()) for name, each in values.items()}
+
+
+def _better_in(share: float, pairs: int) -> str:
+    """Return a share of pairs as a percentage, of few pairs as their number."""
+    return f"{share * pairs:g} of {pairs}" if pairs < FEW else percent(share)
+
+
+def _difference_cells(metric: str, entry: Any, pairs: int) -> tuple[tuple[str, str, str], bool]:
     factor = shown_factor(metric)
     mean, low, high = (float(entry[key]) * factor for key in ("mean_difference", "ci_low", "ci_high"))
     decimals = decimals_for((high - low) / 2, mean)
     better = float(entry["probability_better"])
-    share = percent(better) if metric_named(metric).goal != "none" else MISSING
+    share = _better_in(better, pairs) if metric_named(metric).goal != "none" else MISSING
     is_apart = math.isfinite(low) and (low > 0 or high < 0)
     return (signed_fixed(mean, decimals), span(low, high, decimals, signed=True), share), is_apart
 
@@ -403,8 +419,11 @@ def dictionary_tables() -> list[Table]:
     better = {"max": "more is better", "min": "less is better", "none": MISSING}
     metrics = Table(
         "Metrics (summary.csv, differences.csv, runs.parquet)",
-        ("metric", "unit", "meaning", "direction"),
-        tuple((metric.name, metric.unit or MISSING, metric.meaning, better[metric.goal]) for metric in METRICS),
+        ("metric", "unit", "range", "meaning", "direction"),
+        tuple(
+            (metric.name, metric.unit or MISSING, metric.range, metric.meaning, better[metric.goal])
+            for metric in METRICS
+        ),
     )
     return [
         metrics,

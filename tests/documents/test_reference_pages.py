@@ -29,8 +29,8 @@ def table(*rows: tuple[str, ...]) -> str:
 
 
 def metrics() -> str:
-    rows = [(f"`{m.name}`", m.unit, m.shown_unit, GOALS[m.goal], m.meaning) for m in METRICS]
-    return table(("Metric", "In files", "Shown in", "Better", "Meaning"), *rows)
+    rows = [(f"`{m.name}`", m.unit, m.shown_unit, m.range, GOALS[m.goal], m.meaning) for m in METRICS]
+    return table(("Metric", "In files", "Shown in", "Range", "Better", "Meaning"), *rows)
 
 
 def columns() -> str:

@@ -1,6 +1,8 @@
 """The command line as users and scripts meet it: exit codes, one-line errors, nothing heavy loaded early."""
 
+import html
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -180,6 +182,53 @@ def test_compare_writes_the_whole_folder_and_ends_with_the_report(scenario, tmp_
     report = invoke("report", folder)
     assert report.returncode == 0, report.stderr
     assert report.stdout.splitlines()[:-1] == done.stdout.splitlines()[:-1]
+
+
+SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
+
+
+def page_command(folder: Path) -> list[str]:
+    """Return the command that a report gives to run it again, in the words that a shell makes of it."""
+    found = re.search("<pre>(.*?)</pre>", (folder / "report.html").read_text(), re.DOTALL)
+    assert found, "the page has no command"
+    script = "simulator() { printf '%s\\0' \"$@\"; }\n" + html.unescape(found[1])
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.split("\0")[:-1]
+
+
+def test_the_command_of_the_report_works_in_the_folder_of_the_report(tmp_path, monkeypatch, without_figures):
+    log = tmp_path / "my site's: logs" / "small $HOME.swf"
+    log.parent.mkdir()
+    log.write_bytes((SCENARIOS / "traces" / "small_site.swf").read_bytes())
+    folder = tmp_path / "out"
+    settings = ["--set", f'workload.trace.path="{log}"', "--set", "cluster.nodes=20", "--set", "name=mine"]
+    words = ["--seed", 5, "--replications", 2, "--keep", "all", "--workers", 1, "--output", folder]
+    first = invoke("compare", SCENARIOS / "trace_replay.yaml", *settings, *words)
+    assert first.returncode == 0, first.stderr
+    monkeypatch.chdir(folder)
+    again = invoke(*page_command(folder), "--workers", "1")
+    assert again.returncode == 0, again.stderr
+    written = {path.name for path in folder.iterdir() if path.is_file()}
+    assert "jobs.parquet" in written
+    for name in written - {"manifest.json", "report.html"}:
+        assert (tmp_path / "mine-again" / name).read_bytes() == (folder / name).read_bytes(), name
+    assert page_command(tmp_path / "mine-again") == page_command(folder)
+
+
+def test_files_of_single_variants_are_left_to_the_reader(tmp_path, without_figures):
+    (tmp_path / "b.swf").write_bytes((SCENARIOS / "traces" / "small_site.swf").read_bytes())
+    text = (SCENARIOS / "trace_replay.yaml").read_text().replace("traces/small_site.swf", "b.swf")
+    path = tmp_path / "s.yaml"
+    path.write_text(text.replace("{scheduling.policy: easy}", "{workload.trace.path: b.swf}"))
+    assert invoke("compare", path, "--workers", "1", "--output", tmp_path / "out").returncode == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<pre>" not in page
+    assert "put these beside it" in page
+    files = json.loads((tmp_path / "out" / "manifest.json").read_text())["files"]
+    assert files == dict.fromkeys(("workload.trace.path", "variants.easy.workload.trace.path"), str(tmp_path / "b.swf"))
+    assert invoke("check", tmp_path / "out" / "scenario.yaml").returncode == 2
+    (tmp_path / "out" / "b.swf").write_bytes((tmp_path / "b.swf").read_bytes())
+    assert invoke("check", tmp_path / "out" / "scenario.yaml").returncode == 0
 
 
 def test_compare_says_whether_the_precision_was_reached(scenario, tmp_path, monkeypatch, without_figures):

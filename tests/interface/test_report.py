@@ -26,7 +26,9 @@ from simulator.report import plot_metric, read_results, terminal_report, write_r
 from simulator.report.plots.common import DURATIONS, Missing, Plot, legible_end, log_axis, parts_up_to
 from simulator.report.plots.incidents import stage_means
 from simulator.report.plots.ledger import _zoom
+from simulator.report.plots.metrics import answer_plot
 from simulator.report.plots.pareto import class_counts, poisson_interval
+from simulator.report.plots.published import published_plot
 from simulator.report.plots.queues import _load, placed_in_rows, queue_plot
 from simulator.report.plots.states import exceedance
 from simulator.report.style import _VARIANT_COLOURS, BUCKET_LOOK, PaperFigure, variant_looks
@@ -107,6 +109,7 @@ def test_page_says_everything_a_customer_needs(page: Page) -> None:
         "was fed to the model, so agreement only checks the machinery",
         "phases are not printed in the paper",
         "simulator compare scenarios/llama3_54_days.yaml --output results/llama3",
+        "simulator compare scenario.yaml --seed 1 --replications 30 --output ../llama3_54_days-again",
         "numpy 2.4.6",
         "llama3_2024 (faults)",
         "useful work destroyed by interruptions",
@@ -477,6 +480,33 @@ def test_plot_metric_for_notebooks(folder: Path) -> None:
     assert figure._repr_png_().startswith(b"\x89PNG")
     with pytest.raises(InputError, match="unknown metric; found 'slo_attainment'"):
         plot_metric(read_results(folder), "slo_attainment")
+
+
+def bars_and_points(figure: PaperFigure) -> tuple[int, int]:
+    """Return how many bars from one value to another a figure of metrics has, and how many marks."""
+    lines = [line for axes in figure.axes for line in axes.lines]
+    bars = [line for line in lines if line.get_linestyle() == "-" and len(set(line.get_ydata())) == 1]
+    marks = [line for line in lines if line.get_linestyle() == "None" and line.get_marker() != "|"]
+    return len(bars), sum(len(line.get_xdata()) for line in marks)
+
+
+@pytest.mark.parametrize("replications", [1, 2, 4, 5])
+def test_few_replications_are_points_and_no_bars(tmp_path: Path, replications: int) -> None:
+    results = read_results(write_results(tmp_path, VARIANTS[:3], replications))
+    for plot in (answer_plot(results), published_plot(results)):
+        assert isinstance(plot, Plot)
+        bars, points = bars_and_points(plot.figure)
+        words = plot.caption + plot.figure.axes[0].figure.texts[0].get_text()
+        if replications < 5:
+            assert bars == 0
+            assert points >= 3 * replications
+            assert "interval" not in words.replace("no interval", "")
+        else:
+            assert bars >= 2
+            assert "interval" in words
+    assert len(answer_plot(results).figure.axes) == 2  # values, and 2 differences
+    if replications < 5:
+        assert bars_and_points(answer_plot(results).figure) == (0, 5 * replications)
 
 
 # -------------------------------------------------------------------------------------------------------- errors

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from simulator.experiments.statistics import mean_interval
+from simulator.experiments.statistics import mean_interval, more_to_decide
 from simulator.report.answer import Answer, answer
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -183,3 +183,49 @@ def test_no_metric_asked_for() -> None:
 def test_names_cannot_steer_the_terminal(name: str) -> None:
     sentence = told(values={"base": values(0.9), name: values(0.95, 0.001)}).sentence
     assert sentence.isprintable()
+
+
+# ----------------------------------------------------------------------------------------------- few replications
+
+
+def test_no_interval_holds_what_its_metric_cannot_be() -> None:
+    shares = told(values={"base": np.array([0.90, 0.93]), "better": np.array([0.97, 0.99])})
+    assert shares.sentence.startswith("“better” has the highest ETTR, 0.980 (95 % interval 0.853 to 1.000): ")
+    apart = told(values={"base": np.array([0.9, 0.0]), "better": np.array([0.1, 0.9])})
+    assert "(95 % interval −1.0 to 1.0;" in apart.sentence
+    alone = told(metric="interruptions", goal="min", values={"base": np.array([3.0, 9.0])})
+    assert alone.sentence.startswith("The interruptions is 6 (95 % interval 0 to 44) over 2 replications;")
+
+
+def test_a_bound_is_in_the_unit_that_is_shown() -> None:
+    found = told(metric="energy_j", goal="min", values={"base": 3.6e9 * np.array([1.0, 9.0])})
+    assert found.sentence.startswith("The energy of nodes is 5 MWh (95 % interval 0 to 56) over 2")
+
+
+@pytest.mark.parametrize("count", [2, 4, 5, 10])
+def test_a_share_of_pairs_needs_five_of_them(count: int) -> None:
+    found = told(values={"base": values(0.90)[:count], "better": values(0.95, 0.001)[:count]})
+    assert found.kind == "clear"
+    assert ("better in 100 % of" in found.sentence) == (count >= 5)
+    assert f"{count} paired replications)" in found.sentence
+
+
+@pytest.mark.parametrize("count", [2, 10])
+def test_a_tie_says_how_many_more_replications_decide_and_no_share(count: int) -> None:
+    gap = 0.001 * np.linspace(0.2, 4.0, count) * (-1.0) ** (np.arange(count) // 3)
+    found = told(values={"base": values(0.5)[:count], "a": values(0.9)[:count], "b": values(0.9)[:count] + gap})
+    assert found.kind == "tie"
+    assert "better in" not in found.sentence
+    more = more_to_decide(gap)
+    assert 0 < more < 1000
+    held = f"; about {more:.0f} more replications to decide, should this difference hold), and"
+    assert held in found.sentence
+
+
+def test_a_tie_without_a_difference_says_that_no_end_is_in_sight() -> None:
+    found = told(values={"base": np.array([0.9, 0.8]), "other": np.array([0.8, 0.9])})
+    assert "; more than 1,000 more replications to decide)." in found.sentence
+
+
+def test_a_tie_of_equal_values_says_nothing_of_more_replications() -> None:
+    assert " more " not in told(values={"base": values(0.9), "same": values(0.9)}).sentence

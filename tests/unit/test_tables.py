@@ -70,6 +70,11 @@ def test_digits_follow_the_interval(mean: float, half: float, text: str) -> None
     assert plus_minus(mean, mean - half, mean + half) == text
 
 
+def test_an_interval_that_a_bound_cuts_is_written_with_its_ends() -> None:
+    assert plus_minus(0.975, 0.947, 1.0) == "0.975 (0.947–1.000)"
+    assert plus_minus(1040.0, 0.0, 7583.0) == "1,040 (0–7,583)"
+
+
 @pytest.mark.parametrize(
     ("share", "text"),
     [(1.0, "100 %"), (0.9999, "> 99 %"), (0.0, "0 %"), (0.001, "< 1 %"), (0.5, "50 %"), (math.nan, "–")],
@@ -197,6 +202,12 @@ def test_differences_leave_out_what_never_differs(results: Results) -> None:
     assert table.rows[place][4] == f"100{NBSP}%"
 
 
+@pytest.mark.parametrize(("replications", "better"), [(4, "4 of 4"), (5, f"100{NBSP}%")])
+def test_few_pairs_are_counted(tmp_path: Path, replications: int, better: str) -> None:
+    table = differences_table(read_results(write_results(tmp_path, VARIANTS[:2], replications)), ["ettr"])
+    assert table.rows[0][4] == better
+
+
 def test_differences_of_many_variants_are_cut_to_the_answer_in_the_terminal(tmp_path: Path) -> None:
     variants = [f"v{i}" for i in range(12)]
     text = terminal_text(read_results(write_results(tmp_path, variants=variants, replications=3)))
@@ -298,7 +309,7 @@ def test_means_of_counts_keep_decimals_beside_a_count_that_never_varies(tmp_path
     folder = write_results(tmp_path / "study", VARIANTS[:3], 3)
     summary = pd.read_csv(folder / "summary.csv")
     mine = summary["metric"] == "interruptions"
-    summary.loc[mine, ["mean", "ci_low", "ci_high"]] = [[1.0, 1.0, 1.0], [1 / 3, -1.1, 1.77], [4.3, -1.9, 10.5]]
+    summary.loc[mine, ["mean", "ci_low", "ci_high"]] = [[1.0, 1.0, 1.0], [2.335, 0.9, 3.77], [6.3, 0.1, 12.5]]
     summary.to_csv(folder / "summary.csv", index=False)
     (row,) = summary_table(read_results(folder), ["interruptions"]).rows
-    assert row == ("Interruptions", "1.0 ± 0.0", "0.3 ± 1.4", "4.3 ± 6.2")
+    assert row == ("Interruptions", "1.0 ± 0.0", "2.3 ± 1.4", "6.3 ± 6.2")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import textwrap
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,10 +14,11 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from simulator.errors import InputError
-from simulator.report.numbers import metric_heading, metric_title, number, plain, shown_factor
+from simulator.report.numbers import FEW, metric_heading, metric_title, number, plain, shown_factor
 from simulator.report.plots.common import MOST_LABELS, NUMBERS, ROW_INCHES, Missing, Plot, log_axis, name_rows
 from simulator.report.results import Results
 from simulator.report.style import FAINT, Look, PaperFigure, clean_value_axis, footnote, paper, variant_looks
+from simulator.report.tables import values_by_variant
 from simulator.units import count_of
 
 _POINTS_AS_SHAPES = 1500
@@ -40,7 +40,7 @@ class StudyTables(Protocol):
 
 
 def plot_metric(study: StudyTables, metric: str) -> PaperFigure:
-    """Return one metric by variant: dot and 95 % interval, replications as faint points.
+    """Return one metric by variant: mark and 95 % interval, replications as faint points; below five as the marks.
 
     Parameters
     ----------
@@ -112,11 +112,10 @@ def overview_plot(results: Results) -> Plot | Missing:
             _metric_panel(axes, results, metrics[place], results.variants, width=15, most_ticks=4)
             axes.set_xlabel(textwrap.fill(metric_heading(metrics[place]), 27))
         footnote(figure, _footnote(results, None))
-    sample = count_of(results.replications, "replication")
     return Plot(
         name,
         heading,
-        f"Mean and 95 % interval (Student t) of each metric; faint points are the {sample}. "
+        f"{_what_is_drawn(results.replications)} of each metric. "
         "Axes do not start at zero, and are logarithmic where the means lie far apart. "
         "Metrics that are the same in every run are left out.",
         "Means by variant. " + " ".join(_alternative(results, metric) for metric in metrics),
@@ -132,9 +131,11 @@ def _metric_panel(
     rows = study.summary[study.summary["metric"] == metric].set_index("variant")
     as_image = len(study.runs) > _POINTS_AS_SHAPES
     for row, name in enumerate(variants):
-        values = study.runs.loc[study.runs["variant"] == name, metric].to_numpy(dtype=float) * factor
-        _replication_points(axes, values, row, looks[name], as_image)
-        if name in rows.index:
+        values = study.runs.loc[study.runs["variant"] == name, metric].dropna().to_numpy(dtype=float) * factor
+        if values.size < FEW:
+            _each_value(axes, values, row, looks[name])
+        elif name in rows.index:
+            _replication_points(axes, values, row, looks[name], as_image)
             _estimate(axes, _numbers(rows, name, ("mean", "ci_low", "ci_high")) * factor, row - 0.1, looks[name])
     name_rows(axes, variants, width)
     axes.set_xlabel(metric_heading(metric))
@@ -163,8 +164,6 @@ def _large_numbers(axes: Axes) -> None:
 
 
 def _replication_points(axes: Axes, values: NDArray[np.float64], row: int, look: Look, as_image: bool) -> None:
-    if values.size < 2:
-        return
     # A fixed spread, not a random one, keeps the figure the same on every run: the golden ratio fills a strip evenly.
     offsets = (np.arange(values.size) * 0.6180339887498949) % 1.0
     axes.scatter(
@@ -182,15 +181,22 @@ def _numbers(rows: pd.DataFrame, name: str, columns: Sequence[str]) -> NDArray[n
     return np.array([rows.at[name, column] for column in columns], dtype=np.float64)
 
 
-def _estimate(axes: Axes, numbers: NDArray[np.float64], height: float, look: Look) -> None:
-    """Draw mean, low and high as a mark with a bar."""
-    mean, low, high = (float(number) for number in numbers)
-    if not math.isfinite(mean):
+def _each_value(axes: Axes, values: NDArray[np.float64], height: float, look: Look) -> None:
+    """Draw a mark for each value and a stroke at their mean."""
+    if values.size == 0:
         where = ("axes fraction", "data")
         axes.annotate("no value", (0.02, height), xycoords=where, va="center", fontsize=8, color=FAINT)
         return
-    if math.isfinite(low):
-        axes.plot([low, high], [height] * 2, color=look.colour, linewidth=2.6, solid_capstyle="butt")
+    if values.size > 1:
+        axes.plot([values.mean()], [height], "|", color=look.colour, markersize=15, markeredgewidth=1.4)
+    marks = axes.plot(values, np.full(values.size, height), look.marker, color=look.colour, markersize=6.5)
+    marks[0].set(markeredgecolor="white", markeredgewidth=0.7)
+
+
+def _estimate(axes: Axes, numbers: NDArray[np.float64], height: float, look: Look) -> None:
+    """Draw mean, low and high as a mark with a bar."""
+    mean, low, high = (float(number) for number in numbers)
+    axes.plot([low, high], [height] * 2, color=look.colour, linewidth=2.6, solid_capstyle="butt")
     (mark,) = axes.plot([mean], [height], look.marker, color=look.colour, markersize=6.5)
     mark.set(markeredgecolor="white", markeredgewidth=0.7)
 
@@ -205,9 +211,15 @@ def _difference_panel(axes: Axes, results: Results, metric: str, differences: pd
     looks = variant_looks(results.variants)
     axes.axvline(0, color=FAINT, linewidth=1.0)
     names = [str(name) for name in differences.index]
+    values = values_by_variant(results, metric)
     for row, name in enumerate(names):
-        numbers = _numbers(differences, name, ("mean_difference", "ci_low", "ci_high"))
-        _estimate(axes, numbers * factor, row, looks[name])
+        pairs = values[name] - values[results.baseline]
+        pairs = pairs[~np.isnan(pairs)]
+        if pairs.size < FEW:
+            _each_value(axes, pairs * factor, row, looks[name])
+        else:
+            numbers = _numbers(differences, name, ("mean_difference", "ci_low", "ci_high"))
+            _estimate(axes, numbers * factor, row, looks[name])
     name_rows(axes, names)
     axes.set_xlabel(f"{metric_heading(metric)}: difference from {_brief(results.baseline)}")
     axes.margins(x=0.06)
@@ -226,22 +238,29 @@ def _footnote(study: StudyTables, metric: str | None) -> str:
     sample = count_of(high, "replication") if low == high else f"{low:,} to {high:,} replications"
     if high < 2:
         return f"Mark: value of the only replication ({sample}, no interval)."
-    return f"Mark: mean; bar: 95 % interval (Student t); faint: {sample}."
+    if high < FEW:
+        return f"Marks: the {sample}; stroke: their mean."
+    return f"Mark: mean; bar: 95 % interval (Student t); faint: {sample}." + (
+        f" With fewer than {FEW} values these are the marks." if low < FEW else ""
+    )
+
+
+def _what_is_drawn(replications: int) -> str:
+    sample = count_of(replications, "replication")
+    if replications < FEW:
+        return f"Value in {'the only replication' if replications == 1 else f'each of {sample}, and their mean,'}"
+    return f"Mean, 95 % interval (Student t) and the {sample}"
 
 
 def _answer_caption(results: Results, metric: str, has_second: bool) -> str:
-    sample = count_of(results.replications, "replication")
     scale = ", on a log scale" if _lie_far_apart(results, metric) else ""
-    text = f"{metric_heading(metric)} by variant: mean, 95 % interval (Student t) and the {sample}{scale}."
-    if results.replications == 1:
-        text = f"{metric_heading(metric)} by variant in the only replication; there is no interval."
+    drawn = _what_is_drawn(results.replications)
+    text = f"{metric_heading(metric)} by variant: {drawn[0].lower()}{drawn[1:].rstrip(',')}{scale}."
     if has_second:
-        text += (
-            f" Below: difference from {plain(results.baseline)}, paired over replications that share the same random "
-            "world; an interval that leaves out zero means that the variants differ."
-            if results.replications > 1
-            else f" Below: difference from {plain(results.baseline)} in the same random world."
-        )
+        text += f" Below: difference from {plain(results.baseline)} in the same random world"
+        if results.replications < FEW:
+            return f"{text}{', for each of them' if results.replications > 1 else ''}."
+        text += "s, paired; an interval that leaves out zero means that the variants differ."
     return text
 
 

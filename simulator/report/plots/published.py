@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from matplotlib.axes import Axes
 
-from simulator.report.numbers import metric_title, number, plain, wrapped
+from simulator.report.numbers import FEW, metric_title, number, plain, wrapped
 from simulator.report.plots.common import Missing, Plot
 from simulator.report.results import Results
 from simulator.report.style import FAINT, INK, PaperFigure, clean_value_axis, footnote, paper
-from simulator.report.tables import Comparison, comparisons, published_text
+from simulator.report.tables import Comparison, comparisons, published_text, values_by_variant
 from simulator.units import count_of
 
 NAME, HEADING = "published", "Simulated against published"
@@ -27,17 +28,20 @@ def published_plot(results: Results) -> Plot | Missing:
         return Missing(NAME, HEADING, "none of the published figures has a simulated counterpart")
     sample = count_of(results.replications, "replication")
     has_tolerance = any(math.isfinite(entry.tolerance) for entry in entries)
+    is_few = results.replications < FEW
     with paper():
         figure = PaperFigure(1.2 + 0.42 * len(entries))
         axes = figure.subplots()
-        _draw(axes, entries)
+        _draw(axes, entries, results)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3)
-        footnote(figure, f"Left: the published figures. Bar: 95 % interval (Student t), {sample}.")
+        drawn = f"Dots: {sample}" if is_few else f"Bar: 95 % interval (Student t), {sample}"
+        footnote(figure, f"Left: the published figures. {drawn}.")
     band = " Grey bands are the tolerances that the scenario states." if has_tolerance else ""
     return Plot(
         NAME,
         HEADING,
-        f"Simulated mean divided by the published figure, with 95 % interval ({sample}). Filled marks are predictions; "
+        "Simulated mean divided by the published figure, with "
+        f"{f'each of {sample} as a dot' if is_few else f'95 % interval ({sample})'}. Filled marks are predictions; "
         f"hollow marks are inputs, whose agreement only checks the machinery.{band}",
         " ".join(
             f"{metric_title(e.metric)} of {plain(e.variant)} ({plain(e.kind)}): ratio {number(e.mean / e.published)}."
@@ -47,13 +51,16 @@ def published_plot(results: Results) -> Plot | Missing:
     )
 
 
-def _draw(axes: Axes, entries: list[Comparison]) -> None:
+def _draw(axes: Axes, entries: list[Comparison], results: Results) -> None:
     axes.axvline(1.0, color=FAINT, linewidth=1.0)
     for row, entry in enumerate(entries):
         if math.isfinite(entry.tolerance):
             half = abs(entry.tolerance / entry.published)
             axes.barh(row, 2 * half, height=0.5, left=1 - half, color="#E3E7EB", edgecolor="none")
-        if math.isfinite(entry.low):
+        if results.replications < FEW:
+            values = values_by_variant(results, entry.metric)[entry.variant] / entry.published
+            axes.plot(values, np.full(values.size, row + 0.22), ".", color=INK, markersize=5)
+        elif math.isfinite(entry.low):
             bounds = [entry.low / entry.published, entry.high / entry.published]
             axes.plot(bounds, [row, row], color=INK, linewidth=2.2, solid_capstyle="butt")
     for kind, fill, edge, marker in _KINDS:

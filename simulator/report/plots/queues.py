@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from simulator.accounting.groups import class_names
 from simulator.experiments.statistics import mean_interval
-from simulator.report.numbers import duration, number, percent, plain, shortened, wrapped
+from simulator.report.numbers import FEW, duration, number, percent, plain, shortened, wrapped
 from simulator.report.plots.common import (
     DURATIONS,
     NUMBERS,
@@ -110,7 +111,7 @@ def _left_out(results: Results, what: str) -> str:
 def _classes(results: Results, keys: tuple[str, str]) -> pd.DataFrame:
     """Return two columns as means over replications by variant and size class, with their intervals, and jobs.
 
-    The columns are ``mean`` and ``high``, the ends of their 95 % intervals ``mean_low``, ``mean_above`` and so on.
+    The columns are ``mean`` and ``high``, the others those of ``_intervals``.
     Empty where there are too few jobs to speak of. Size classes are in their order.
     """
     known = results.decisive_columns("classes", keys)
@@ -126,13 +127,35 @@ def _classes(results: Results, keys: tuple[str, str]) -> pd.DataFrame:
 
 
 def _intervals(groups: Any, keys: list[str]) -> pd.DataFrame:
-    """Return the mean of each column of grouped rows, and ``_low`` and ``_above``, the ends of its 95 % interval."""
-    found: dict[str, list[float]] = {}
+    """Return the mean of each column of grouped rows, and how it spreads over replications.
+
+    ``_low`` and ``_above`` are the ends of its 95 % interval; of few values there are none, and ``_each`` holds these.
+    """
+    found: dict[str, list[Any]] = {}
     for key in keys:
-        intervals = [mean_interval(values.to_numpy(dtype=float)) for _, values in groups[key]]
+        values = [each.dropna().to_numpy(dtype=float) for _, each in groups[key]]
+        intervals = [mean_interval(each) for each in values]
+        ends = [(each.low, each.high) if each.count >= FEW else (math.nan, math.nan) for each in intervals]
         found |= {key: [each.mean for each in intervals]}
-        found |= {f"{key}_low": [each.low for each in intervals], f"{key}_above": [each.high for each in intervals]}
+        found |= {f"{key}_low": [low for low, _ in ends], f"{key}_above": [high for _, high in ends]}
+        found |= {f"{key}_each": [each if 1 < each.size < FEW else each[:0] for each in values]}
     return pd.DataFrame(found, index=groups.size().index)
+
+
+def _each_value(places: NDArray[Any], values: pd.Series) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return place and value of every point, from the values at each place (NaN where there are none)."""
+    there = [(place, each) for place, each in zip(places, values, strict=True) if isinstance(each, np.ndarray)]
+    return (
+        np.concatenate([np.full(each.size, place) for place, each in there]),
+        np.concatenate([each for _, each in there]),
+    )
+
+
+def _spread(replications: int) -> str:
+    """Return what figures show beside the mean, for their footnotes."""
+    if replications == 1:
+        return ""
+    return ", each a point" if replications < FEW else " and its 95 % interval"
 
 
 def _by_size(results: Results, table: pd.DataFrame, least: float, ticks: Ticks, label: str, note: str) -> PaperFigure:
@@ -153,6 +176,8 @@ def _by_size(results: Results, table: pd.DataFrame, least: float, ticks: Ticks, 
                 at = np.arange(len(sizes)) + _dodge(place, len(variants), 0.3)
                 low, above = (mine[f"{key}_{end}"].clip(lower=least) for end in ("low", "above"))
                 axes.vlines(at, low, above, color=look.colour, linewidth=0.8, alpha=0.6)
+                where, each = _each_value(at, mine[f"{key}_each"])
+                axes.plot(where, each.clip(min=least), ".", color=look.colour, markersize=4, alpha=0.6)
                 line: dict[str, Any] = {
                     "color": look.colour,
                     "marker": look.marker,
@@ -165,7 +190,7 @@ def _by_size(results: Results, table: pd.DataFrame, least: float, ticks: Ticks, 
             axes.set_xticks(range(len(sizes)), names, fontsize=8)
             axes.set_xlim(-0.3, len(sizes) - 0.7)
             clean_value_axis(axes, "y")
-        shown = table[["mean", "high"]].to_numpy(dtype=float).clip(min=least)
+        shown = np.concatenate([table["mean"], table["high"], *table["mean_each"], *table["high_each"]]).clip(min=least)
         first = figure.axes[0]
         log_axis(first, "y", float(shown.min()), float(shown.max()), ticks)
         for axes in figure.axes[-shape[1] :]:
@@ -175,7 +200,8 @@ def _by_size(results: Results, table: pd.DataFrame, least: float, ticks: Ticks, 
         handles, labels = first.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=4)
         sample = count_of(results.replications, "replication")
-        footnote(figure, f"Mean of {sample} and its 95 % interval; {note}." if results.replications > 1 else f"{note}.")
+        spread = _spread(results.replications)
+        footnote(figure, f"Mean of {sample}{spread}; {note}." if spread else f"{note}.")
     return figure
 
 
@@ -312,8 +338,8 @@ def accounts_plot(results: Results) -> Plot | Missing:
     largest = table.groupby("account")["gpu_s"].mean().nlargest(_MOST_ACCOUNTS).index.tolist()
     variants = [variant for variant in results.variants if variant in set(table["variant"])]
     means = _intervals(table.groupby(["variant", "account"]), ["share", "slowdown_mean"])
-    known = means["slowdown_mean"].dropna()
-    known = known[known.index.get_level_values("account").isin(largest)]
+    drawn = means[means.index.get_level_values("account").isin(largest)]
+    known = np.concatenate([drawn["slowdown_mean"].dropna(), *drawn["slowdown_mean_each"]])
     looks = variant_looks(results.variants)
     with paper():
         height = 0.27 * max(1.0, len(variants) / 6)
@@ -326,6 +352,9 @@ def accounts_plot(results: Results) -> Plot | Missing:
             thin: dict[str, Any] = {"color": look.colour, "linewidth": 0.8, "alpha": 0.6}
             left.hlines(rows, mine["share_low"].clip(0.0) * 100.0, mine["share_above"].clip(upper=1.0) * 100.0, **thin)
             right.hlines(rows, mine["slowdown_mean_low"].clip(lower=1.0), mine["slowdown_mean_above"], **thin)
+            for axes, key, factor in ((left, "share", 100.0), (right, "slowdown_mean", 1.0)):
+                where, each = _each_value(rows, mine[f"{key}_each"])
+                axes.plot(each * factor, where, ".", color=look.colour, markersize=4, alpha=0.6)
             left.plot(
                 mine["share"] * 100.0,
                 rows,
@@ -351,8 +380,7 @@ def accounts_plot(results: Results) -> Plot | Missing:
         which = (
             f"the {len(largest)} of {count:,} accounts with most GPU time" if count > len(largest) else "all accounts"
         )
-        interval = " and its 95 % interval" if results.replications > 1 else ""
-        footnote(figure, f"Mean of {sample}{interval}; {which}.")
+        footnote(figure, f"Mean of {sample}{_spread(results.replications)}; {which}.")
     base = means.loc[variants[0], ["share", "slowdown_mean"]].reindex(largest)
     words = ", ".join(
         f"{plain(account)} {percent(float(share), 1)} and {number(float(slowdown), 3)}"
