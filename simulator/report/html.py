@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from simulator.report.tables import (
     assumptions_table,
     constants_text,
     dictionary_tables,
+    differences_by_variant,
     differences_table,
     ledger_table,
     published_table,
@@ -33,6 +35,7 @@ from simulator.report.tables import (
 _TEMPLATES = Path(__file__).parent / "templates"
 _WIDE = 5
 _METRICS_ABREAST = 4
+_MOST_DIFFERENCES = 24
 
 
 def report_page(results: Results, plots: Sequence[tuple[Plot, bytes]], missing: Sequence[Missing]) -> str:
@@ -57,18 +60,21 @@ def report_page(results: Results, plots: Sequence[tuple[Plot, bytes]], missing: 
     )
     environment.filters["breakable"] = breakable
     tables = {
-        "differences": differences_table(results),
+        "differences": _differences(results),
+        "all_differences": differences_table(results),
         "ledger": _upright_ledger(results),
         "published": published_table(results),
         "assumptions": assumptions_table(results),
     }
+    summaries, further = _summaries(results)
     return environment.get_template("report.html.j2").render(
         title=plain(results.facts.get("name") or "Study"),
         question=plain(results.facts.get("question") or MISSING),
         answer=study_answer(results),
         facts=_key_facts(results),
         tables=tables,
-        summaries=_summaries(results),
+        summaries=summaries,
+        further=further,
         constants=constants_text(results),
         kinds=KIND_WORDS,
         has_published=bool(tables["published"].rows),
@@ -82,13 +88,30 @@ def report_page(results: Results, plots: Sequence[tuple[Plot, bytes]], missing: 
     )
 
 
-def _summaries(results: Results) -> list[Table]:
-    """Return the summary: one table of metrics as rows, or with many variants several of variants as rows."""
+def _summaries(results: Results) -> tuple[list[Table], list[Table]]:
+    """Return the summary, metrics as rows; of many variants these as rows, and apart what does not decide."""
     metrics = split_metrics(results)[0]
     if len(results.variants) <= _WIDE:
-        return [summary_table(results)] if metrics else []
-    blocks = [metrics[at : at + _METRICS_ABREAST] for at in range(0, len(metrics), _METRICS_ABREAST)]
-    return [summary_table(results, block, variants_as_rows=True) for block in blocks]
+        return [summary_table(results)] if metrics else [], []
+    deciding = [name for name in metrics if name in results.metrics_deciding]
+    others = [name for name in metrics if name not in deciding]
+    return _blocks(results, deciding), _blocks(results, others)
+
+
+def _blocks(results: Results, metrics: Sequence[str]) -> list[Table]:
+    starts = range(0, len(metrics), _METRICS_ABREAST)
+    return [summary_table(results, metrics[at : at + _METRICS_ABREAST], variants_as_rows=True) for at in starts]
+
+
+def _differences(results: Results) -> Table:
+    """Return the differences from the baseline, of many variants or metrics only those that decide."""
+    if len(results.variants) > _WIDE:
+        return differences_by_variant(results, results.metrics_deciding)
+    table = differences_table(results)
+    if len(table.rows) <= _MOST_DIFFERENCES:
+        return table
+    short = differences_table(results, results.metrics_deciding)
+    return replace(short, note=f"{short.note} differences.csv holds the other metrics.")
 
 
 def breakable(text: str) -> Markup:

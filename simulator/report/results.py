@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ FORMAT = 1
 
 _SUMMARY = ("variant", "metric", "unit", "mean", "ci_low", "ci_high", "p05", "p50", "p95", "replications")
 _DIFFERENCES = ("variant", "baseline", "metric", "mean_difference", "ci_low", "ci_high", "probability_better")
+_MOST_DECIDING = 7
 _ADVICE = "a folder that `simulator compare SCENARIO --output DIR` has written"
 
 
@@ -98,6 +100,28 @@ class Results:
     def metrics_drawn(self) -> list[str]:
         """Metrics of figures: those shown, but for waits and slowdowns for which lower bounds stand."""
         return [name for name in self.metrics_shown if self.decisive(name) == name]
+
+    @property
+    def metrics_deciding(self) -> list[str]:
+        """The few metrics of figures and of tables of many variants: the answer's, and those that tell most apart.
+
+        Metrics are ranked by the largest difference from the baseline against half its interval, without intervals
+        against the baseline's mean. Metrics in which no variant ever differs are none of them.
+        """
+        if len(self.variants) == 1:
+            return self.metrics_drawn[:_MOST_DECIDING]
+        known = self.differences.set_index("metric")
+        apart: dict[str, float] = {}
+        for name in self.metrics_drawn:
+            entries = known.loc[[name]] if name in known.index else known.iloc[:0]
+            size = entries["mean_difference"].abs()
+            half = (entries["ci_high"] - entries["ci_low"]) / 2
+            scale = half.fillna(abs(float(self.statistic(name)["mean"].iloc[0])))
+            ratio = (size[size > 0] / scale[size > 0]).fillna(math.inf)
+            if len(ratio):
+                apart[name] = float(ratio.max())
+        ranked = sorted(apart, key=lambda name: (name != self.answer_metric, -apart[name]))
+        return [name for name in self.metrics_drawn if name in ranked[:_MOST_DECIDING]]
 
     def decisive_columns(self, table: str, names: Sequence[str]) -> list[str]:
         """Return the columns of a table that figures use for some: lower bounds where jobs are left out."""

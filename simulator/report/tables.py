@@ -245,6 +245,24 @@ def differences_table(results: Results, metrics: Sequence[str] | None = None) ->
     )
 
 
+def differences_by_variant(results: Results, metrics: Sequence[str]) -> Table:
+    """Return the differences from the baseline with variants as rows and metrics as columns, for many variants."""
+    others = [name for name in results.variants if name != results.baseline]
+    columns = []
+    for name in metrics:
+        entries = results.differences[results.differences["metric"] == name].set_index("variant").reindex(others)
+        found = [_difference_cells(name, entry, 0) for _, entry in entries.iterrows()]
+        columns.append([f"{cells[0]}{' *' if is_apart else ''}" for cells, is_apart in found])
+    return Table(
+        f"Differences from {plain(results.baseline)}",
+        ("variant", *map(metric_heading, metrics)),
+        tuple((plain(name), *cells) for name, *cells in zip(others, *columns, strict=True)),
+        frozenset(range(1, len(metrics) + 1)),
+        f"Mean of {_replications(results)}, paired. *: the 95 % interval, not corrected for the number of comparisons, "
+        "leaves out zero. differences.csv holds all metrics with their intervals.",
+    )
+
+
 def _never_differs(entries: pd.DataFrame) -> bool:
     return bool((entries[["mean_difference", "ci_low", "ci_high"]] == 0).all(axis=None))
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from simulator.report.numbers import compact, wrapped
+from simulator.report.numbers import compact, plain, shortened, wrapped
 from simulator.report.style import Look, PaperFigure, edge_of
 
 ROW_INCHES = 0.30
@@ -102,6 +102,21 @@ def log_axis(
     step = -(-len(shown) // most_labels)
     where.set_ticks([value for value, _ in shown], [text if k % step == 0 else "" for k, (_, text) in enumerate(shown)])
     where.set_minor_locator(NullLocator())
+
+
+def equals_together(pictures: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """Return the variants whose pictures differ, each with its title, which counts those that look like it."""
+    alike: dict[str, int] = {}
+    for name, picture in pictures.items():
+        first = next((other for other in alike if pictures[other].equals(picture)), name)
+        alike[first] = alike.get(first, 0) + 1
+    return {name: _title(plain(name), count, len(pictures)) for name, count in alike.items()}
+
+
+def _title(name: str, count: int, of: int) -> str:
+    if count == 1:
+        return name
+    return "all variants" if count == of else f"{shortened(name, 26)} and {count - 1} like it"
 
 
 def time_unit(until_s: float) -> tuple[str, float]:

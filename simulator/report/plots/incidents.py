@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from simulator.report.numbers import duration, number, plain, shortened
-from simulator.report.plots.common import CUT_NOTE, ROW_INCHES, Missing, Plot, cut_rows, is_cut, name_rows
+from simulator.report.plots.common import (
+    CUT_NOTE,
+    ROW_INCHES,
+    Missing,
+    Plot,
+    cut_rows,
+    equals_together,
+    is_cut,
+    name_rows,
+)
 from simulator.report.results import Results
-from simulator.report.style import OTHER_LOOK, PHASE_LOOK, PaperFigure, clean_value_axis, footnote, paper, variant_looks
+from simulator.report.style import (
+    OTHER_LOOK,
+    PHASE_LOOK,
+    Look,
+    PaperFigure,
+    clean_value_axis,
+    footnote,
+    paper,
+    variant_looks,
+)
 from simulator.units import count_of
 
 STAGES: tuple[tuple[str, str, str], ...] = (
@@ -43,6 +62,7 @@ def anatomy_plot(results: Results) -> Plot | Missing:
     means = stage_means(incidents).reindex([v for v in results.variants if v in set(incidents["variant"])])
     instant = [str(stage) for stage in means.columns if not (means[stage] > 0).any()]
     means = means.drop(columns=instant)
+    titles = equals_together({str(name): means.loc[[name]].reset_index(drop=True) for name in means.index})
     if means.shape[1] == 0:
         return Missing(name, heading, "no incident finished a stage that takes time")
     counts = incidents.groupby("variant").size()
@@ -50,9 +70,9 @@ def anatomy_plot(results: Results) -> Plot | Missing:
     low, high = int(counts.min()), int(counts.max())
     sample = count_of(high, "incident") if low == high else f"{low:,} to {high:,} incidents"
     with paper():
-        figure = PaperFigure(1.25 + means.shape[1] * max(0.34, 0.115 * len(means)) + 0.2 * -(-len(means) // 2))
+        figure = PaperFigure(1.25 + means.shape[1] * max(0.34, 0.115 * len(titles)) + 0.2 * -(-len(titles) // 2))
         axes = figure.subplots()
-        _stage_dots(axes, means, results)
+        _stage_dots(axes, means.loc[list(titles)], titles, variant_looks(results.variants))
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
         footnote(figure, f"Mean over {sample} per variant, {count_of(kept, 'replication')}; no interval.")
     return Plot(
@@ -66,8 +86,7 @@ def anatomy_plot(results: Results) -> Plot | Missing:
     )
 
 
-def _stage_dots(axes: Axes, means: pd.DataFrame, results: Results) -> None:
-    looks = variant_looks(results.variants)
+def _stage_dots(axes: Axes, means: pd.DataFrame, titles: Mapping[str, str], looks: Mapping[str, Look]) -> None:
     values = means.to_numpy(dtype=float)
     positive = values[values > 0]
     floor = positive.min() / 4 if positive.size else 1.0
@@ -83,7 +102,7 @@ def _stage_dots(axes: Axes, means: pd.DataFrame, results: Results) -> None:
             markersize=6,
             markeredgecolor="white",
             markeredgewidth=0.6,
-            label=shortened(plain(name), 34),
+            label=shortened(titles[str(name)], 34),
         )
     _time_axis(axes, floor, float(np.nanmax(values)), has_zero=bool((values == 0).any()))
     name_rows(axes, list(means.columns))

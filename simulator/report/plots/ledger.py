@@ -32,6 +32,8 @@ def ledger_plot(results: Results) -> Plot | Missing:
     if shares.empty:
         return Missing(NAME, HEADING, "the results hold no ledger")
     shares = shares.loc[:, shares.max() > _VISIBLE]
+    if list(shares.columns) == ["productive"]:
+        return Missing(NAME, HEADING, "all of it is productive")
     zoomed, left_out = _zoom(shares)
     sample = count_of(results.replications, "replication")
     with paper():

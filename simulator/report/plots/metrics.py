@@ -94,12 +94,12 @@ def answer_plot(results: Results) -> Plot | Missing:
 
 
 def overview_plot(results: Results) -> Plot | Missing:
-    """Return small panels of every other metric shown, by variant."""
+    """Return small panels of the other metrics that tell variants apart."""
     name, heading = "metrics", "Other metrics"
-    shown = [m for m in results.metrics_drawn if m != results.answer_metric and m in results.runs]
+    shown = [m for m in results.metrics_deciding if m != results.answer_metric and m in results.runs]
     metrics = [m for m in shown if results.runs[m].nunique() > 1]
     if not metrics:
-        return Missing(name, heading, "no other metric has more than one value")
+        return Missing(name, heading, "no other metric tells the variants apart")
     columns = min(2, len(metrics))
     lines = -(-len(metrics) // columns)
     with paper():
@@ -115,9 +115,8 @@ def overview_plot(results: Results) -> Plot | Missing:
     return Plot(
         name,
         heading,
-        f"{_what_is_drawn(results.replications)} of each metric. "
-        "Axes do not start at zero, and are logarithmic where the means lie far apart. "
-        "Metrics that are the same in every run are left out.",
+        f"{_what_is_drawn(results.replications)} of the metrics that tell the variants most apart. "
+        "Axes do not start at zero, and are logarithmic where the means lie far apart.",
         "Means by variant. " + " ".join(_alternative(results, metric) for metric in metrics),
         figure,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.report.numbers import plain
-from simulator.report.plots.common import ROW_INCHES, Missing, Plot, label_end, name_rows, stacked_rows
+from simulator.report.plots.common import ROW_INCHES, Missing, Plot, equals_together, label_end, name_rows, stacked_rows
 from simulator.report.results import Results
 from simulator.report.style import FAINT, Look, PaperFigure, clean_value_axis, footnote, paper, variant_looks
 from simulator.units import count_of
@@ -23,6 +23,8 @@ PART_LOOK: dict[str, Look] = {
 }
 """Fixed look of each part of a training step."""
 
+_UNNOTICED = 0.001
+
 
 def steps_plot(results: Results) -> Plot | Missing:
     """Return stacked bars of the parts of a training step, for the job with the most GPU time of each variant."""
@@ -35,9 +37,12 @@ def steps_plot(results: Results) -> Plot | Missing:
     parts = [part for part in PART_LOOK if part in set(mine["part"])]
     means = mine.groupby(["variant", "part"])["mean_s"].mean().unstack().reindex(results.variants)[parts].dropna()
     nominal = mine.groupby("part")["nominal_s"].mean()[parts]
-    shown = means.copy()
+    alike = equals_together({str(name): means.loc[[name]].round(9).reset_index(drop=True) for name in means.index})
+    shown = means.loc[list(alike)].set_axis(list(alike.values()))
     shown.loc["idle network, no tiers"] = nominal
     shown = shown.loc[:, shown.max() > 0.002 * shown.sum(axis=1).max()]
+    if list(shown.columns) == ["compute"]:
+        return Missing(name, heading, f"compute hides all communication of job {plain(job)}")
     with paper():
         figure = PaperFigure(1.25 + ROW_INCHES * len(shown))
         axes = figure.subplots()
@@ -72,8 +77,10 @@ def slowdown_plot(results: Results) -> Plot | Missing:
     if table.empty:
         return Missing(name, heading, "no job has a training model")
     first = table[table["replication"] == table["replication"].min()]
+    if (first["step_slowdown"] - 1.0).abs().max() < _UNNOTICED:
+        return Missing(name, heading, f"no job steps more than {_UNNOTICED:.1%} slower")
     variants = [variant for variant in results.variants if variant in set(first["variant"])]
-    looks = variant_looks(variants)
+    looks = variant_looks(results.variants)
     with paper():
         figure = PaperFigure(1.1 + ROW_INCHES * len(variants))
         axes = figure.subplots()

@@ -22,6 +22,7 @@ from simulator.report.plots.common import (
     Missing,
     Plot,
     Ticks,
+    equals_together,
     log_axis,
     thinned,
     time_unit,
@@ -237,9 +238,11 @@ def queue_plot(results: Results) -> Plot | Missing:
         return Missing(name, heading, reason)
     if not (table["waiting_gpus"] > 0).any():
         return Missing(name, heading, "no job waited at any sample")
-    variants = [variant for variant in results.variants if variant in set(table["variant"])]
-    shown = variants[:_MOST_PANELS]
-    loads = {variant: _load(table, series, variant) for variant in shown}
+    waiting = set(table.loc[table["waiting_gpus"] > 0, "variant"])
+    pictures = {v: _load(table, series, v) for v in results.variants if v in waiting}
+    titles = equals_together(pictures)
+    shown = list(titles)[:_MOST_PANELS]
+    loads = {variant: pictures[variant] for variant in shown}
     parts = [part for part in _LOAD_LOOK if any((load[part] > 0).any() for load in loads.values())]
     unit, size = time_unit(max(float(load.index[-1]) for load in loads.values()))
     binned = 1
@@ -251,7 +254,7 @@ def queue_plot(results: Results) -> Plot | Missing:
             times = load.index.to_numpy(dtype=float) / size
             _stacked_steps(left, times, load[parts], _LOAD_LOOK)
             right.fill_between(times, load["wanted"], step="post", color=ACCENT, linewidth=0)
-            left.set_title(shortened(plain(variant), 30), fontsize=9)
+            left.set_title(shortened(titles[variant], 38), fontsize=9)
             for axes in (left, right):
                 axes.margins(x=0)
                 axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
@@ -269,9 +272,10 @@ def queue_plot(results: Results) -> Plot | Missing:
         figure.legend(handles, labels, loc="outside upper left", ncols=2)
         step = duration(float(np.median(np.diff(next(iter(loads.values())).index))))
         sampled = f"a sample every {step}" + (f", means of {binned}" if binned > 1 else "")
-        which = f" The first {len(shown)} of {len(variants)} variants." if len(shown) < len(variants) else ""
-        footnote(figure, f"One replication, no interval; {sampled}. Scales differ left and right.{which}")
-    left_out = f" The first {len(shown)} of {len(variants)} variants are shown." if len(shown) < len(variants) else ""
+        footnote(figure, f"One replication, no interval; {sampled}. Scales differ left and right.")
+    left_out = f" The first {len(shown)} of {len(titles)} that differ are shown." if len(shown) < len(titles) else ""
+    if without := [plain(v) for v in results.variants if v not in waiting]:
+        left_out += f" Nothing waits in: {', '.join(without)}."
     words = "; ".join(
         f"{plain(v)}: {load['in use'].mean():,.0f} in use, {load['wanted'].mean():,.0f} waited for, "
         f"{_share_apart(load)} of the free ones on nodes partly in use"
@@ -344,15 +348,14 @@ def accounts_plot(results: Results) -> Plot | Missing:
     with paper():
         height = 0.27 * max(1.0, len(variants) / 6)
         figure = PaperFigure(1.3 + height * len(largest) + 0.18 * (-(-len(variants) // 4) - 1))
-        left, right = figure.subplots(1, 2, sharey=True)
+        left, *others = figure.subplots(1, 2 if len(known) else 1, sharey=True, squeeze=False)[0]
         for place, variant in enumerate(variants):
             mine = means.loc[variant].reindex(largest)
             rows = np.arange(len(largest)) + _dodge(place, len(variants), 0.7)
             look = looks[variant]
             thin: dict[str, Any] = {"color": look.colour, "linewidth": 0.8, "alpha": 0.6}
             left.hlines(rows, mine["share_low"].clip(0.0) * 100.0, mine["share_above"].clip(upper=1.0) * 100.0, **thin)
-            right.hlines(rows, mine["slowdown_mean_low"].clip(lower=1.0), mine["slowdown_mean_above"], **thin)
-            for axes, key, factor in ((left, "share", 100.0), (right, "slowdown_mean", 1.0)):
+            for axes, key, factor in zip((left, *others), ("share", "slowdown_mean"), (100.0, 1.0), strict=False):
                 where, each = _each_value(rows, mine[f"{key}_each"])
                 axes.plot(each * factor, where, ".", color=look.colour, markersize=4, alpha=0.6)
             left.plot(
@@ -363,16 +366,18 @@ def accounts_plot(results: Results) -> Plot | Missing:
                 markersize=4,
                 label=shortened(plain(variant), 22),
             )
-            right.plot(mine["slowdown_mean"], rows, look.marker, color=look.colour, markersize=4)
+            for right in others:
+                right.hlines(rows, mine["slowdown_mean_low"].clip(lower=1.0), mine["slowdown_mean_above"], **thin)
+                right.plot(mine["slowdown_mean"], rows, look.marker, color=look.colour, markersize=4)
         left.set_yticks(range(len(largest)), [wrapped(plain(account), 18, 2) for account in largest])
         left.set_ylim(len(largest) - 0.5, -0.5)
         left.set_xlim(left=0)
         left.set_xlabel("Share of the useful GPU time (%)")
-        if len(known):
+        for right in others:
             log_axis(right, "x", float(known.min()), float(known.max()), NUMBERS)
-        right.set_xlabel("Mean bounded slowdown")
+            right.set_xlabel("Mean bounded slowdown")
+            clean_value_axis(right)
         clean_value_axis(left)
-        clean_value_axis(right)
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=4)
         sample = count_of(results.replications, "replication")
@@ -412,6 +417,8 @@ def gantt_plot(results: Results) -> Plot | Missing:
     per_node = _gpus_per_node(results, first)
     unit, size = time_unit(float(first["end_s"].max()))
     jobs = [job for job in dict.fromkeys(first.sort_values("start_s")["job"]) if job != _OUT]
+    if len(jobs) < 2:
+        return Missing(name, heading, "one job held all nodes that were held")
     colour = {job: _SPAN_COLOURS[place % len(_SPAN_COLOURS)] for place, job in enumerate(jobs)}
     with paper():
         legend = 0.18 * -(-len(jobs) // 4) if len(jobs) <= len(_SPAN_COLOURS) else 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,11 +11,12 @@ from matplotlib.ticker import MaxNLocator
 
 from simulator.accounting.columns import BUCKETS
 from simulator.report.numbers import number, plain, shortened
-from simulator.report.plots.common import Missing, Plot, thinned, time_unit
+from simulator.report.plots.common import Missing, Plot, equals_together, thinned, time_unit
 from simulator.report.results import Results
 from simulator.report.style import (
     BUCKET_LOOK,
     FAINT,
+    Look,
     PaperFigure,
     clean_value_axis,
     edge_of,
@@ -23,7 +26,9 @@ from simulator.report.style import (
 )
 from simulator.units import count_of
 
-_BUSY = ("running", "productive")
+_NOT_DRAWN = ("running", "productive", "idle")
+"""Idle GPUs stand in the picture of the queue and in the ledger."""
+
 _GANG_STATES = ("checkpointing", "lost_work", "detecting", "restarting", "degraded", "waiting_for_nodes")
 _CROWDING = 4
 _MOST_PANELS = 8
@@ -31,32 +36,36 @@ _LEVELS_SHOWN = 0.9999
 
 
 def states_plot(results: Results) -> Plot | Missing:
-    """Return one panel for each variant: GPUs that are not running by state, stacked, over time."""
-    name, heading = "states", "GPUs that are not running, over time"
+    """Return GPUs neither running nor idle by state, stacked, over time; a panel for variants with the same picture."""
+    name, heading = "states", "GPUs neither running nor idle, over time"
     series = results.table("series", ["time_s", "state", "gpus"])
     # At time 0 nothing has started yet: the whole machine is idle for an instant that would set the scale.
     series = series[(series["replication"] == series["replication"].min()) & (series["time_s"] > 0)]
-    series = series[~series["state"].isin(_BUSY)]
+    series = series[~series["state"].isin(_NOT_DRAWN)]
     if series.empty or series["time_s"].nunique() < 2:
         return Missing(name, heading, "the results hold no samples over time (the scenario sets no `sample_every`)")
-    if not (series["gpus"] > 0).any():
-        return Missing(name, heading, "every GPU was running at every sample")
-    shown = [v for v in results.variants if v in set(series["variant"])][:_MOST_PANELS]
-    used = set(series.loc[series["gpus"] > 0, "state"])
-    # From the bottom: what is broken first, so that its outline stays level; spares and idle nodes on top.
-    states = [state for state in reversed(BUCKETS) if state in used]
+    if not (series.groupby(["variant", "state"])["gpus"].nunique() > 1).any():
+        return Missing(name, heading, "as many GPUs were in each state at every sample")
+    used = series[series["gpus"] > 0]
+    # From the bottom: what is broken first, so that its outline stays level; spares on top.
+    states = [state for state in reversed(BUCKETS) if state in set(used["state"])]
+    pictures = {v: _wide(series, v, states) for v in results.variants if v in set(used["variant"])}
+    titles = equals_together(pictures)
+    shown = dict(list(titles.items())[:_MOST_PANELS])
     with paper():
-        figure, binned = _drawn(results, series, shown, states)
+        figure, binned = _drawn(shown, pictures, states, _crowding(series, states))
     caption = (
-        "Number of GPUs in every state other than running, stacked, in replication "
+        "Number of GPUs in every state other than running and idle, stacked, in replication "
         f"{int(series['replication'].min())} of {results.replications}."
     )
     if _crowding(series, states):
         caption += " Bands mark samples at which a whole job stands still; to scale they would hide all else."
     if binned > 1:
         caption += f" Each step is the mean of {binned} samples."
-    if len(shown) < len(results.variants):
-        caption += f" The first {len(shown)} of {len(results.variants)} variants are shown."
+    if len(shown) < len(titles):
+        caption += f" The first {len(shown)} of {len(titles)} variants that differ are shown."
+    if without := [plain(v) for v in results.variants if v not in pictures]:
+        caption += f" None in: {', '.join(without)}."
     wide = series.groupby(["variant", "state"])["gpus"].mean()
     parts = " ".join(f"{plain(v)}: {_in_words(wide, v, states)}." for v in shown)
     return Plot(name, heading, caption, f"Mean number of GPUs by state over the samples. {parts}", figure)
@@ -67,24 +76,31 @@ def _in_words(means: pd.Series, variant: str, states: list[str]) -> str:
     return ", ".join(f"{state.replace('_', ' ')} {number(value, 3)}" for state, value in values.items())
 
 
-def _drawn(results: Results, series: pd.DataFrame, shown: list[str], states: list[str]) -> tuple[PaperFigure, int]:
+def _wide(series: pd.DataFrame, variant: str, states: list[str]) -> pd.DataFrame:
+    """Return the GPUs of a variant by time (rows) and state (columns)."""
+    one = series[series["variant"] == variant]
+    wide = one.pivot_table(index="time_s", columns="state", values="gpus", aggfunc="sum", fill_value=0)
+    return wide.reindex(columns=states, fill_value=0)
+
+
+def _drawn(
+    titles: Mapping[str, str], pictures: Mapping[str, pd.DataFrame], states: list[str], banded: list[str]
+) -> tuple[PaperFigure, int]:
+    shown = list(titles)
     columns = 1 if len(shown) == 1 else 2
     lines = -(-len(shown) // columns)
-    banded = _crowding(series, states)
     figure = PaperFigure(0.75 + lines * (1.45 if columns == 2 else 2.2) + 0.2 * -(-len(states) // (2 if banded else 4)))
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
-    unit, size = time_unit(float(series["time_s"].max()))
+    unit, size = time_unit(max(float(picture.index[-1]) for picture in pictures.values()))
     binned, peak = 1, 0.0
     for place, axes in enumerate(grid.flat):
         if place >= len(shown):
             axes.remove()
             continue
-        one = series[series["variant"] == shown[place]]
-        wide = one.pivot_table(index="time_s", columns="state", values="gpus", aggfunc="sum", fill_value=0)
-        wide, binned = thinned(wide.reindex(columns=states, fill_value=0))
+        wide, binned = thinned(pictures[shown[place]])
         peak = max(peak, _stack(axes, wide.drop(columns=banded), size))
         _bands(axes, wide[banded], size)
-        axes.set_title(shortened(plain(shown[place]), 26 if columns == 2 else 60), fontsize=9)
+        axes.set_title(shortened(titles[shown[place]], 34 if columns == 2 else 60), fontsize=9)
         clean_value_axis(axes, "y")
     for place in range(len(shown)):
         if place + columns >= len(shown):
@@ -163,11 +179,14 @@ def occupancy_plot(results: Results) -> Plot | Missing:
     if not panels:
         return Missing(name, heading, "no node was out of service")
     sample = count_of(results.replications, "replication")
+    curves = {v: _levels(table[table["variant"] == v]) for v in results.variants if v in set(table["variant"])}
+    titles = equals_together(curves)
     with paper():
-        figure = PaperFigure(2.7 + 0.2 * -(-len(results.variants) // 2))
+        figure = PaperFigure(2.7 + 0.2 * -(-len(titles) // 2))
         grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
         for axes, (quantity, label) in zip(grid, panels, strict=True):
-            _exceedance(axes, table[table["quantity"] == quantity], results)
+            shown = {v: curves[v][quantity].dropna() for v in titles if quantity in curves[v]}
+            _exceedance(axes, shown, titles, variant_looks(results.variants))
             axes.set_xlabel(f"k {label}")
         grid[0].set_ylabel("share of time with more than k")
         figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
@@ -185,6 +204,11 @@ def occupancy_plot(results: Results) -> Plot | Missing:
     )
 
 
+def _levels(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the share of time with more than k (rows) of each quantity (columns) of a variant."""
+    return pd.DataFrame({str(name): exceedance(one) for name, one in table.groupby("quantity")})
+
+
 def exceedance(table: pd.DataFrame) -> pd.Series:
     """Return the share of time with more than k, indexed by k = 0, 1, ... up to the highest level seen."""
     time = table.groupby("level")["time_s"].sum()
@@ -192,23 +216,20 @@ def exceedance(table: pd.DataFrame) -> pd.Series:
     return 1.0 - time.cumsum() / time.sum()
 
 
-def _exceedance(axes: Axes, table: pd.DataFrame, results: Results) -> None:
+def _exceedance(
+    axes: Axes, curves: Mapping[str, pd.Series], titles: Mapping[str, str], looks: Mapping[str, Look]
+) -> None:
     end = 1
-    for name, look in variant_looks(results.variants).items():
-        one = table[table["variant"] == name]
-        if one.empty or not one["time_s"].sum() > 0:
-            continue
-        share = exceedance(one)
+    for name, share in curves.items():
         above = share[share > 1 - _LEVELS_SHOWN]
         end = max(end, int(above.index.max()) + 2 if len(above) else 1)
-        share = share.clip(lower=1e-9)
         axes.plot(
             share.index,
-            share.to_numpy(),
+            share.clip(lower=1e-9).to_numpy(),
             drawstyle="steps-post",
-            color=look.colour,
-            linestyle=look.line,
-            label=shortened(plain(name), 34),
+            color=looks[name].colour,
+            linestyle=looks[name].line,
+            label=shortened(titles[name], 34),
         )
     axes.axhline(0.01, color=FAINT, linewidth=0.7)
     axes.set_yscale("log")
