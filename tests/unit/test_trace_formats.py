@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -413,6 +414,41 @@ def test_helios_without_times_has_its_duration(tmp_path: Path) -> None:
     row = HELIOS_ROW.replace("2020-06-09 18:42:01,2020-06-09 19:42:01", "None,None")
     table, _ = read("helios", f"{HELIOS_HEADER}\n{row}\n", tmp_path)
     assert table[["start_s", "run_s"]].replace({np.nan: None}).iloc[0].tolist() == [None, 3600.0]
+
+
+def philly_job(name: str, status: str, *attempts: tuple[str | None, str | None, list[int]]) -> dict[str, Any]:
+    parts = [
+        {"start_time": a, "end_time": b, "detail": [{"ip": "m1", "gpus": ["g"] * n} for n in gpus]}
+        for a, b, gpus in attempts
+    ]
+    job = {"jobid": name, "user": "u1", "vc": "v1", "status": status, "submitted_time": "2017-10-09 07:00:00"}
+    return job | {"attempts": parts}
+
+
+def test_the_log_of_philly_itself(tmp_path: Path) -> None:
+    first, last = ("2017-10-09 07:01:00", "2017-10-09 07:02:00"), ("2017-10-09 08:00:00", "2017-10-09 09:00:00")
+    jobs = [
+        philly_job("app_1", "Pass", (*first, [8, 8]), (*last, [4])),
+        philly_job("app_2", "Killed"),
+        philly_job("app_3", "Failed", (*first, [1]), (None, "None", [])),
+    ]
+    for content in (json.dumps(jobs).encode(), gzip.compress(b"\n" + json.dumps(jobs, indent=1).encode())):
+        table, report = read("philly", content, tmp_path)
+        assert table["job"].tolist() == ["app_1", "app_2", "app_3"]
+        assert table["state"].tolist() == ["completed", "cancelled", "failed"]
+        assert table[["start_s", "run_s", "gpus", "nodes"]].iloc[0].tolist() == [3600, 3600, 4, 1]
+        assert table["gpus"].isna().tolist() == [False, True, False]
+        assert table["run_s"].isna().tolist() == [False, True, True]
+        assert (table["user"][0], table["partition"][0]) == ("u1", "v1")
+        assert report.notes == ("2 × job of several attempts; earlier attempts: 2",)
+        assert report.header["origin"] == "2017-10-09 07:00:00"
+    wrong = [*jobs, {"jobid": "app_4"}, philly_job("app_5", "Lost")]
+    found = {(row.line, row.key, row.reason) for row in read("philly", json.dumps(wrong), tmp_path, 0.5)[1].dropped}
+    assert found == {(4, "jobid", "no job of this log"), (5, "status", "unknown status")}
+    with pytest.raises(
+        InputError, match=r"trace:2: is not JSON \(Expecting value\); allowed: a list of jobs with jobid"
+    ):
+        read("philly", '[{"jobid":\n', tmp_path)
 
 
 def test_shares_of_gpus_whole_gpus_and_none(tmp_path: Path) -> None:
