@@ -35,7 +35,9 @@ _NO_JOBS = (
     (r"[[]", "range of pending array tasks, no job yet"),
     (r"[.]", "step of a job with a line of its own"),
 )
-_JOB = r"^[0-9]+(_[0-9]+)?(#[0-9]+)?$|^[0-9]+[+][0-9]+$"
+JOB_ID = r"[0-9]+(_[0-9]+)?(#[0-9]+)?"
+"""Form of the names that the reader gives to jobs."""
+_JOB = rf"^{JOB_ID}$|^[0-9]+[+][0-9]+$"
 _DURATION = re.compile(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+(?:\.\d+)?)", re.ASCII)
 
 
