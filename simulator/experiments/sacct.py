@@ -123,7 +123,7 @@ def read_sacct(folder: Path, variant: str | None = None) -> pd.DataFrame:
     """
     import pyarrow as pa
 
-    allowed = "a results folder of run or compare"
+    allowed = "a results folder that run or compare of this version wrote"
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())
         # The folder of one run has one of the scenario's variants.
