@@ -255,7 +255,7 @@ def _job(shares: dict[str, float], world: pd.DataFrame) -> dict[str, Any]:
         "requeues": 0, "preemptions": 0, "resizes": 0, "migrations": 0, "gpus": 16384, "nodes": 2048,
         "requested_nodes": 2048, "submit_s": 0.0,
         "start_s": 0.0, "last_start_s": 0.0, "end_s": math.nan,
-        "state": "running", "reason": "", "wait_s": 0.0, "attempts": 1, "interruptions": len(world),
+        "state": "running", "reason": "", "ending": "", "wait_s": 0.0, "attempts": 1, "interruptions": len(world),
         "work_s": math.inf, "wall_gpu_s": HORIZON_S * 16384, "degraded_gpu_s": 0.0,
         "productive_gpu_s": shares["productive"] * HORIZON_S * NODES * GPUS_PER_NODE,
         "productive_s": shares["productive"] * HORIZON_S, "ettr": shares["productive"], "lost_work_gpu_s": 1e9,

@@ -231,6 +231,7 @@ JOBS: tuple[Column, ...] = (
     Column("end_s", "s", "end; NaN when still there at the horizon", "float"),
     Column("state", "", "pending, running, completed, failed or rejected at the end of the run", "text"),
     Column("reason", "", "why a job was rejected or failed", "text"),
+    Column("ending", "", "how its log says that it ended: completed, failed, cancelled or timeout", "text"),
     Column("wait_s", "s", "first start minus submission", "float"),
     Column("attempts", "", "times it was started from the queue", "int"),
     Column("interruptions", "", "unplanned stops", "int"),

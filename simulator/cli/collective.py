@@ -29,7 +29,7 @@ def collective(
     """Print time, algorithm and bus bandwidth of a collective on an otherwise idle fabric, as nccl-tests does."""
     from simulator.errors import InputError
     from simulator.experiments.collectives import collective as table
-    from simulator.experiments.nccl_logs import HEADER, read_nccl_log, row
+    from simulator.experiments.nccl_logs import HEADER, left_out_rows, read_nccl_log, row
     from simulator.experiments.store import demand_folder, write_atomically
 
     if output is not None:
@@ -46,6 +46,8 @@ def collective(
     where = f"{facts['hosts']} on {facts['fabric']}, routing {facts['routing']}, transport {facts['transport']}"
     print(f"# {op}, {facts['ranks']} ranks of {where}")
     print("# one rank is one GPU; sizes as nccl-tests counts them; busbw is ring-equivalent, not a link's rate")
+    for text in [] if log is None else left_out_rows(log.attrs["left_out"]):
+        print(f"# {measured}: {text}")
     for place, line in enumerate(HEADER.splitlines()):
         print(line + ("" if log is None else ("  measured   error", "      (us)        ")[place]))
     for k, (size, time_s, algbw, busbw, name, protocol) in enumerate(rows.to_numpy().tolist()):

@@ -15,7 +15,7 @@ def sacct(
         str | None, typer.Option("--variant", help="Variant [default: the first].", show_default=False)
     ] = None,
 ) -> None:
-    """Print the jobs of replication 0 in the columns of sacct --parsable2; time 0 is Monday 2000-01-03."""
+    """Print the jobs of replication 0 in the columns of sacct --parsable2, on the clock of their log if it has one."""
     from simulator.experiments.sacct import read_sacct, sacct_text
 
     sys.stdout.write(sacct_text(read_sacct(folder, variant)))

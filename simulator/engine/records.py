@@ -102,6 +102,7 @@ def _jobs(simulation: Simulation, end_s: float) -> Columns:
         "requested_s": table.requested_s,
         "state": np.array(OUTCOMES, dtype=object)[rows.outcome],
         "reason": reason,
+        "ending": table.ending,
         "wait_s": rows.start_s - table.submit_s,
         "start_s": rows.start_s,
         "last_start_s": simulation.dispatcher.started_s,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.accounting.columns import METRICS
 from simulator.errors import InputError
 from simulator.experiments.store import FORMAT
-from simulator.scenario.workloads import trace_notes
+from simulator.scenario.workloads import log_start, trace_notes
 
 if TYPE_CHECKING:
     from simulator.scenario.resolved import Scenario
@@ -73,6 +73,7 @@ def manifest(scenario: Scenario, facts: Mapping[str, Any], started: datetime) ->
         "files": dict(_named_files(scenario.document)),
         "variants": list(scenario.variants),
         "baseline": scenario.variants[0],
+        "log_start": {name: start.isoformat() for name, spec in scenario.specs.items() if (start := log_start(spec))},
         **facts,
         "started_utc": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "host": {"platform": platform.platform(), "machine": platform.machine(), "cpu_count": os.cpu_count()},

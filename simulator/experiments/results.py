@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from simulator.experiments import manifest, store, tables
 from simulator.experiments.own_policies import OwnVariant, comment, demand_policies
 from simulator.experiments.records import Task, own_columns
 from simulator.experiments.replicate import simulate
+from simulator.scenario import workloads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +47,8 @@ class RunResult:
         What the engine returned.
     policies : mapping of str to policy
         Objects that replaced the variant's policies, by family.
+    log_start : datetime, optional
+        Instant of time 0, where the jobs are of a log that tells it.
 
     Attributes
     ----------
@@ -52,8 +56,16 @@ class RunResult:
         Every metric in SI units, NaN where it has no value.
     """
 
-    def __init__(self, task: Task, seed: int, outcome: Outcome, policies: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        seed: int,
+        outcome: Outcome,
+        policies: Mapping[str, Any] | None = None,
+        log_start: datetime | None = None,
+    ) -> None:
         self.task = task
+        self._log_start = log_start
         self._own = {task.variant: OwnVariant(task.variant, task.variant, policies)} if policies else {}
         self.seed = seed
         self.summary: dict[str, float] = {metric.name: outcome.summary[metric.name] for metric in METRICS}
@@ -149,7 +161,7 @@ class RunResult:
         """Jobs in the columns of Slurm's sacct, as text."""
         from simulator.experiments.sacct import sacct_table, simulated_s
 
-        return sacct_table(self.jobs, simulated_s(self.ledger, self.series))
+        return sacct_table(self.jobs, simulated_s(self.ledger, self.series), self._log_start)
 
     def save(self, output: str | Path, scenario: Scenario) -> Path:
         """Write manifest, scenario, metrics and tables into a folder, visible only as a whole.
@@ -207,10 +219,10 @@ def run(
     number = scenario.seed if seed is None else seed
     if number < 0:
         raise InputError("negative seed", key="seed", found=str(number), allowed="0 or more")
-    scenario.variant(chosen)
+    log_start = workloads.log_start(scenario.variant(chosen))
     if policies is not None:
         demand_policies(policies)
-    return RunResult(Task(chosen, 0), number, simulate(scenario, chosen, number, 0, policies), policies)
+    return RunResult(Task(chosen, 0), number, simulate(scenario, chosen, number, 0, policies), policies, log_start)
 
 
 class Study:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
+import re
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from simulator.errors import InputError
+from simulator.workload.traces.slurm import JOB_ID
 
-EPOCH = pd.Timestamp("2000-01-03T00:00:00")
-"""Time 0 of a simulation as a date: a Monday, as drawn workloads begin on one."""
+EPOCH = datetime(2000, 1, 3)
+"""Time 0 of a simulation without a log that tells another: a Monday, as drawn workloads begin on one."""
 
-_STATES = {
-    "pending": "PENDING",
-    "running": "RUNNING",
+_STATES = {"pending": "PENDING", "running": "RUNNING", "failed": "FAILED", "rejected": "CANCELLED"}
+_ENDINGS = {
+    "": "COMPLETED",
     "completed": "COMPLETED",
     "failed": "FAILED",
-    "rejected": "CANCELLED",
+    "cancelled": "CANCELLED",
+    "timeout": "TIMEOUT",
 }
+_OWN_FAULT = "given up after a fault of its own"
+_FAILURES = ("FAILED", "NODE_FAIL")
 
 
-def sacct_table(jobs: pd.DataFrame, until_s: float) -> pd.DataFrame:
+def sacct_table(jobs: pd.DataFrame, until_s: float, log_start: datetime | None = None) -> pd.DataFrame:
     """Return jobs with the names and formats of sacct, one row for each, as text.
 
     Parameters
@@ -32,15 +40,20 @@ def sacct_table(jobs: pd.DataFrame, until_s: float) -> pd.DataFrame:
         The table ``jobs`` of one variant and replication.
     until_s : float
         End of the simulated time, up to which a job that still runs has run.
+    log_start : datetime, optional
+        Instant of time 0, written as the clock of its zone; `EPOCH` by default.
 
     Returns
     -------
     DataFrame
-        JobID (numbers from 1), JobName, User, Account, Partition, Submit, Start, End, Elapsed, Timelimit, NNodes,
-        ReqTRES, AllocTRES, State, ExitCode, Restarts, Reason. Times are rounded to seconds. As there, Start and Elapsed
-        are those of the last time that a job came from the queue; one that waits again is PENDING and has neither. A
-        job that never ran has allocated nothing, and one that was rejected is CANCELLED, with the reason. Nothing ends
-        a job at its Timelimit. Names lose what the format cannot carry: a bar becomes a slash, a line break a space.
+        JobID, JobName, User, Account, Partition, Submit, Start, End, Elapsed, Timelimit, NNodes, ReqTRES, AllocTRES,
+        State, ExitCode, Restarts, Reason. JobIDs are those of the log, see `JOB_ID`; jobs with other names get the
+        numbers above them. Times are rounded to seconds. As there, Start and Elapsed are those of the last time that a
+        job came from the queue; one that waits again is PENDING and has neither. A job that ended because its run time
+        was over has the State of its log, TIMEOUT if its limit cut it there, COMPLETED without a log; one that was
+        given up after faults of the machine NODE_FAIL, after its own FAILED, for another job PREEMPTED. A job that
+        never ran has allocated nothing, and one that was rejected is CANCELLED, with the reason. Nothing ends a job at
+        its Timelimit. Names lose what the format cannot carry: a bar becomes a slash, a line break a space.
     """
     start_s = jobs["last_start_s"].where(jobs["state"] != "pending").to_numpy(dtype=float)
     end_s = jobs["end_s"].to_numpy(dtype=float)
@@ -51,27 +64,48 @@ def sacct_table(jobs: pd.DataFrame, until_s: float) -> pd.DataFrame:
     allocated = jobs["gpus"].to_numpy() * got // asked
     wanted = [f"gres/gpu={gpus},node={nodes}" for gpus, nodes in zip(jobs["gpus"], asked, strict=True)]
     given = [f"gres/gpu={gpus},node={nodes}" for gpus, nodes in zip(allocated, got, strict=True)]
+    zero = pd.Timestamp(EPOCH if log_start is None else log_start).tz_localize(None)
+    states = [_state(*row) for row in zip(jobs["state"], jobs["ending"], jobs["reason"], strict=True)]
     return pd.DataFrame(
         {
-            "JobID": [str(number) for number in range(1, len(jobs) + 1)],
+            "JobID": _job_ids(jobs["job"].tolist()),
             "JobName": _words(jobs["job"]),
             "User": _words(jobs["user"]),
             "Account": _words(jobs["account"]),
             "Partition": _words(jobs["partition"]),
-            "Submit": _dates(jobs["submit_s"].to_numpy(dtype=float)),
-            "Start": _dates(start_s),
-            "End": _dates(end_s),
+            "Submit": _dates(zero, jobs["submit_s"].to_numpy(dtype=float)),
+            "Start": _dates(zero, start_s),
+            "End": _dates(zero, end_s),
             "Elapsed": _spans(np.round(last_s) - np.round(start_s), "00:00:00"),
             "Timelimit": _spans(jobs["requested_s"].to_numpy(dtype=float), "UNLIMITED"),
             "NNodes": jobs["nodes"].to_numpy(),
             "ReqTRES": wanted,
             "AllocTRES": [text if there else "" for text, there in zip(given, ran, strict=True)],
-            "State": [_STATES[state] for state in jobs["state"]],
-            "ExitCode": np.where(jobs["state"] == "failed", "1:0", "0:0"),
+            "State": states,
+            "ExitCode": ["1:0" if state in _FAILURES else "0:0" for state in states],
             "Restarts": (jobs["requeues"] + jobs["preemptions"]).to_numpy(),
             "Reason": _words(jobs["reason"]),
         }
     )
+
+
+def _state(state: str, ending: str, reason: str) -> str:
+    """Return Slurm's word for how a job ended, from what was simulated, the log's ending and why it was given up."""
+    if state == "completed":
+        return _ENDINGS[ending]
+    if state == "failed" and reason.startswith("given up after") and reason != _OWN_FAULT:
+        return "NODE_FAIL"
+    if state == "failed" and reason.startswith("cancelled by preemption"):
+        return "PREEMPTED"
+    return _STATES[state]
+
+
+def _job_ids(names: Sequence[str]) -> list[str]:
+    """Return the names that are JobIDs, and numbers above all of these for the others."""
+    is_id = [re.fullmatch(JOB_ID, name) is not None for name in names]
+    taken = [int(re.split("[_#]", name)[0]) for name, known in zip(names, is_id, strict=True) if known]
+    free = itertools.count(max(taken, default=0) + 1)
+    return [name if known else str(next(free)) for name, known in zip(names, is_id, strict=True)]
 
 
 def sacct_text(table: pd.DataFrame) -> str:
@@ -89,10 +123,12 @@ def read_sacct(folder: Path, variant: str | None = None) -> pd.DataFrame:
     """
     import pyarrow as pa
 
-    allowed = "a results folder of run or compare"
+    allowed = "a results folder that run or compare of this version wrote"
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())
-        variants = list(manifest["variants"] if "variants" in manifest else [manifest["variant"]])
+        # The folder of one run has one of the scenario's variants.
+        variants = [manifest["variant"]] if "variant" in manifest else list(manifest["variants"])
+        starts, base = manifest["log_start"], {row["variant"]: row["of"] for row in manifest["own_policies"]}
         tables = [pd.read_parquet(folder / f"{name}.parquet") for name in ("jobs", "ledger", "series")]
     except FileNotFoundError:
         raise InputError("no results folder", found=str(folder), allowed=allowed) from None
@@ -102,7 +138,8 @@ def read_sacct(folder: Path, variant: str | None = None) -> pd.DataFrame:
     if chosen not in variants:
         raise InputError("unknown variant", found=repr(chosen), allowed=", ".join(variants))
     jobs, ledger, series = (t[(t["variant"] == chosen) & (t["replication"] == t["replication"].min())] for t in tables)
-    return sacct_table(jobs, simulated_s(ledger, series))
+    start = starts.get(base.get(chosen, chosen))
+    return sacct_table(jobs, simulated_s(ledger, series), None if start is None else datetime.fromisoformat(start))
 
 
 def simulated_s(ledger: pd.DataFrame, series: pd.DataFrame) -> float:
@@ -115,8 +152,8 @@ def _words(column: pd.Series) -> list[str]:
     return [" ".join(str(text).replace("|", "/").split()) for text in column]
 
 
-def _dates(seconds: np.ndarray) -> list[str]:
-    stamps = EPOCH + pd.to_timedelta(np.round(seconds), unit="s")
+def _dates(zero: pd.Timestamp, seconds: np.ndarray) -> list[str]:
+    stamps = zero + pd.to_timedelta(np.round(seconds), unit="s")
     return ["Unknown" if pd.isna(stamp) else stamp.isoformat() for stamp in stamps]
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,8 @@ import numpy as np
 from simulator import units
 from simulator.errors import InputError, UnitError
 from simulator.network.fabric import Fabric, GraphShape
-from simulator.network.topologies import MOST_HOSTS, LinkBlocks, Ports
+from simulator.network.slurm_topology import slurm_topology
+from simulator.network.topologies import LinkBlocks, Ports
 
 _COLUMNS = ("source", "target", "capacity", "latency")
 
@@ -118,7 +117,7 @@ def read_graph(path: Path, ports: Ports) -> Fabric:
         case ".csv":
             graph = _edge_list(path)
         case ".conf":
-            graph = _slurm_tree(path)
+            graph = slurm_topology(str(path), _text(path))
         case other:
             allowed = ".graphml, .json, .csv, .conf"
             raise InputError("unknown kind of graph file", file=str(path), found=repr(other), allowed=allowed)
@@ -162,65 +161,4 @@ def _edge_list(path: Path) -> Any:
                             error.problem, str(path), reader.line_num, key, error.found, error.allowed
                         ) from error
             graph.add_edge(row["source"], row["target"], **given)
-    return graph
-
-
-_WORD = re.compile(r"(\w+)=(\S+)")
-_RANGE = re.compile(r"([^\[\],]*)\[([^\]]*)\]|([^\[\],]+)")
-_HOSTS = re.compile(rf"(?:{_RANGE.pattern})(?:,(?:{_RANGE.pattern}))*")
-
-
-def host_list(text: str) -> Iterator[str]:
-    """Yield the names of a Slurm host list: ``n[001-003,7],login``."""
-    wrong = InputError("not a host list", found=repr(text), allowed="n[001-018,20],m7")
-    if text and not _HOSTS.fullmatch(text):
-        raise wrong
-    for prefix, ranges, single in _RANGE.findall(text):
-        if single:
-            yield single
-            continue
-        for part in ranges.split(","):
-            low, dash, high = part.partition("-")
-            if not low.isdigit() or (dash and not high.isdigit()):
-                raise wrong
-            first, last = int(low), int(high or low)
-            if not first <= last < first + MOST_HOSTS:
-                raise wrong
-            for number in range(first, last + 1):
-                yield f"{prefix}{number:0{len(low)}d}"
-
-
-def _slurm_tree(path: Path) -> Any:
-    """Return the tree of Slurm's topology/tree plugin; all links are alike, since the format gives no speeds we use."""
-    import networkx as nx
-
-    graph, declared, children = nx.Graph(), {}, []
-    for number, line in enumerate(_text(path).splitlines(), 1):
-        words = {key.lower(): value for key, value in _WORD.findall(line.split("#")[0])}
-        if not words:
-            continue
-        switch = words.get("switchname")
-        if switch is None:
-            raise InputError("a line without SwitchName", file=str(path), line=number, found=repr(line.strip()))
-        if switch in declared:
-            raise InputError(
-                "this switch is there twice", file=str(path), line=number, key="SwitchName", found=repr(switch)
-            )
-        declared[switch] = number
-        graph.add_node(switch, kind="switch")
-        try:
-            nodes, below = (list(host_list(words.get(key, ""))) for key in ("nodes", "switches"))
-        except InputError as error:
-            raise InputError(error.problem, str(path), number, None, error.found, error.allowed) from error
-        for node in nodes:
-            graph.add_node(node, kind="host")
-            graph.add_edge(switch, node)
-        children += [(switch, child, number) for child in below]
-    for switch, child, number in children:
-        if child not in declared:
-            allowed = ", ".join(list(declared)[:20])
-            raise InputError(
-                "no such switch", file=str(path), line=number, key="Switches", found=repr(child), allowed=allowed
-            )
-        graph.add_edge(switch, child)
     return graph

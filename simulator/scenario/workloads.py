@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.engine.world import JobProfile
 from simulator.errors import InputError
@@ -19,7 +21,7 @@ from simulator.scenario.sizes import job_names, job_nodes
 from simulator.units import count_of
 from simulator.workload.elastic import GoodputCurve
 from simulator.workload.job import JobTable, job_table
-from simulator.workload.traces import CleaningReport, ImportReport, read_trace, to_processors
+from simulator.workload.traces import CleaningReport, ImportReport, origin_of, read_trace, to_processors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,7 +159,17 @@ def trace_jobs(section: TraceSection, gpus_per_node: int) -> tuple[JobTable, Cle
     run time. Jobs larger than the machine stay in and are rejected when they are submitted. Then the first N by
     (submission, row) are taken and shifted so that the first submission is at 0.
     """
-    return _trace_jobs(section, gpus_per_node, stamp_of(section))
+    return _trace_jobs(section, gpus_per_node, stamp_of(section))[:2]
+
+
+def log_start(spec: VariantSpec) -> datetime | None:
+    """Return the instant at which the log of a variant's jobs begins, time 0; None without a log that tells it."""
+    section = spec.workload.trace
+    origin = None if section is None else origin_of(import_report(section).header)
+    if section is None or origin is None:
+        return None
+    first_s = _trace_jobs(section, spec.cluster.node.gpus, stamp_of(section))[2]
+    return origin + timedelta(seconds=first_s)
 
 
 def import_report(section: TraceSection) -> ImportReport:
@@ -191,7 +203,10 @@ def stamp_of(section: TraceSection | None) -> tuple[int, int]:
 
 
 @functools.lru_cache(maxsize=8)
-def _trace_jobs(section: TraceSection, gpus_per_node: int, stamp: tuple[int, int]) -> tuple[JobTable, CleaningReport]:
+def _trace_jobs(
+    section: TraceSection, gpus_per_node: int, stamp: tuple[int, int]
+) -> tuple[JobTable, CleaningReport, float]:
+    """Return the jobs, what cleaning met, and the time of the trace at which the first of them was submitted."""
     table, _ = _read_trace(section.format, section.path, stamp)
     try:
         jobs, report = to_processors(table, estimates=section.estimates)
@@ -212,9 +227,19 @@ def _trace_jobs(section: TraceSection, gpus_per_node: int, stamp: tuple[int, int
         shares=gpus < gpus_per_node,
         work_s=jobs["run_s"].to_numpy(dtype=np.float64),
         requested_s=jobs["requested_s"].to_numpy(dtype=np.float64),
+        ending=_endings(table.iloc[row]),
         **text,
     )
-    return cleaned, report
+    return cleaned, report, float(submit_s[0])
+
+
+def _endings(table: pd.DataFrame) -> NDArray[np.object_]:
+    """Return how jobs of a log end: as it says, or by their limit, to which a longer run is cut."""
+    run_s, requested_s = (table[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in ("run_s", "requested_s"))
+    state = table["state"].fillna("").astype(str).to_numpy(dtype=object)
+    is_limit = (requested_s > 0) & ((run_s > requested_s) | ((run_s == requested_s) & (state == "failed")))
+    endings: NDArray[np.object_] = np.where(is_limit, "timeout", state)
+    return endings
 
 
 @functools.lru_cache(maxsize=8)

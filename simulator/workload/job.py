@@ -46,6 +46,9 @@ class JobTable:
         Work at which its own fault ends every attempt; infinite for a sound job.
     profile : int array, shape (n,)
         Index of the job profile (checkpoint tiers, restart phases, recovery) in the world's profiles.
+    ending : sequence of str, shape (n,)
+        How its log says that it ended: completed, failed, cancelled or timeout; "" where none does. Nothing simulated
+        depends on it.
     """
 
     job: Texts
@@ -64,6 +67,7 @@ class JobTable:
     most: Ints
     width: Ints
     fails_at_s: Floats
+    ending: Texts
 
     def __len__(self) -> int:
         return len(self.submit_s)
@@ -88,5 +92,6 @@ def job_table(**columns: Any) -> JobTable:
         "most": nodes,
         "width": np.full(n, -1, dtype=np.int64),
         "fails_at_s": np.full(n, np.inf),
+        "ending": np.full(n, "", dtype=object),
     }
     return JobTable(**(plain | columns))

@@ -80,6 +80,8 @@ CASES = [
     Case("slurm", "NNodes", "1K", "not a number", "'1K'", _COUNT),
     Case("slurm", "State", "DONE", "unknown state", "'DONE'", _STATES),
     Case("slurm", "State", "COMPLETD", "unknown state", "'COMPLETD'", f"{_STATES}; did you mean COMPLETED?"),
+    Case("slurm", "State", "COMPLET+", "state cut too short", "'COMPLET+'", "one word: COMPLETED or COMPLETING"),
+    Case("slurm", "JobID", "123+0#2", "not a job ID", "'123+0#2'", "123, 123_4 (array) or 123+0 (heterogeneous)"),
     Case("slurm", "State", "", "unknown state", "''", _STATES),
     Case("helios", "job_id", "", "missing value", "nothing", "a value in every row"),
     Case("helios", "submit_time", "", "not a time", "''", "a time like '2017-10-09 07:01:55'"),

@@ -407,7 +407,11 @@ def test_nothing_left_after_cleaning(tmp_path: Path) -> None:
     table, _ = read_trace("swf", path)
     with pytest.raises(InputError) as error:
         to_processors(table, processors=3)
-    assert str(error.value) == "no job is left after cleaning; found 1 job; allowed: at least one job"
+    expected = (
+        "no job is left after cleaning; found 1 job, 1 with more GPUs than the machine; "
+        "allowed: at least one job with GPUs and a run time"
+    )
+    assert str(error.value) == expected
     with pytest.raises(InputError) as error:
         to_processors(table, estimates="exactly")  # type: ignore[arg-type]
     expected = "estimates: unknown kind of estimates; found 'exactly'; allowed: requested, exact; did you mean 'exact'?"

@@ -96,6 +96,93 @@ scheduling: {policy: elastic}
     assert (row["ReqTRES"], row["AllocTRES"], row["NNodes"]) == ("gres/gpu=16,node=2", "gres/gpu=32,node=4", 4)
 
 
+LOG_HEADER = "JobID|User|Account|Partition|Submit|Start|End|Elapsed|Timelimit|NNodes|ReqTRES|AllocTRES|State"
+LOG = {
+    "7": ("2019-03-01T10:00:00", 7200, "04:00:00", "COMPLETED"),
+    "8_1": ("2019-03-01T10:30:00", 600, "04:00:00", "FAILED"),
+    "9": ("2019-03-01T11:00:00", 3612, "01:00:00", "TIMEOUT"),
+    "10": ("2019-03-01T11:10:05", 60, "UNLIMITED", "CANCELLED by 12"),
+    "7#2": ("2021-06-01T10:00:00", 1800, "01:00:00", "COMPLETED"),
+}
+"""Jobs by the names that the reader gives them: submission, run time, limit, state."""
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a results folder of a log whose last job has the number of its first."""
+    folder = tmp_path_factory.mktemp("logged")
+    tres = "gres/gpu=8,node=1"
+    rows = [
+        f"{job.removesuffix('#2')}|ann|nlp|gpu|{submit}|{submit}|Unknown|{run_s // 60}:{run_s % 60:02}|{limit}"
+        f"|1|{tres}|{tres}|{state}"
+        for job, (submit, run_s, limit, state) in LOG.items()
+    ]
+    (folder / "dump.txt").write_text("\n".join([LOG_HEADER, *rows, ""]), encoding="utf-8")
+    (folder / "log.yaml").write_text("""
+name: log
+cluster: {nodes: 4, node: {gpus: 8}}
+workload: {trace: {format: slurm, path: dump.txt}}
+variants: {easy: {scheduling.policy: easy}, fifo: {}}
+""", encoding="utf-8")  # fmt: skip
+    sim.compare(sim.load(folder / "log.yaml"), workers=1, output=folder / "out")
+    return folder
+
+
+def test_a_log_comes_back_with_its_numbers_times_and_states(logged: Path, tmp_path: Path) -> None:
+    """On a machine where nothing waits, what comes back is the log, but for the run that its limit cuts."""
+    listed = sim.Study(logged / "out").sacct("fifo").set_index("JobID")
+    assert listed["Submit"].to_dict() == {job: submit for job, (submit, *_) in LOG.items()}
+    assert listed["State"].to_dict() == {job: state.split()[0] for job, (*_, state) in LOG.items()}
+    assert listed["ExitCode"].to_dict() == {job: "1:0" if job == "8_1" else "0:0" for job in LOG}
+    (tmp_path / "sacct.txt").write_text(sacct_text(read_sacct(logged / "out", "fifo")), encoding="utf-8")
+    before, told = read_trace("slurm", logged / "dump.txt")
+    after, report = read_trace("slurm", tmp_path / "sacct.txt")
+    assert report.header["origin"] == told.header["origin"] == "2019-03-01 10:00:00"
+    same = ["job", "user", "account", "partition", "submit_s", "start_s", "gpus", "nodes", "state"]
+    pd.testing.assert_frame_equal(after[same], before[same])
+    assert (before["run_s"] - after["run_s"]).tolist() == [0, 0, 12, 0, 0]
+    # A job without a limit has its run time as estimate, and so as Timelimit.
+    assert after["requested_s"].tolist() == [*before["requested_s"][:3], 60, before["requested_s"][4]]
+
+
+def test_one_run_lists_a_log_as_its_folder_does(logged: Path, tmp_path: Path) -> None:
+    result = sim.run(sim.load(logged / "log.yaml"), variant="fifo")
+    assert result.sacct.equals(sim.Study(logged / "out").sacct("fifo"))
+    result.save(tmp_path / "out", sim.load(logged / "log.yaml"))
+    assert read_sacct(tmp_path / "out").equals(result.sacct)
+
+
+def test_times_of_a_part_of_a_log_and_in_seconds_since_1970(logged: Path, tmp_path: Path) -> None:
+    """Time 0 is the first job that is replayed, the second of the log; one in seconds since 1970 is written in UTC."""
+    rows = [f"{job}|{1551434400 + 60 * job}|0{job}:00:00|COMPLETED|gres/gpu={job - 1}" for job in (1, 2, 3)]
+    (tmp_path / "dump.txt").write_text("\n".join(["JobID|Submit|Elapsed|State|ReqTRES", *rows, ""]), encoding="utf-8")
+    (tmp_path / "log.yaml").write_bytes((logged / "log.yaml").read_bytes())
+    listed = sim.run(sim.load(tmp_path / "log.yaml")).sacct
+    assert listed["JobID"].tolist() == ["2", "3"]
+    assert listed["Submit"].tolist() == ["2019-03-01T10:02:00", "2019-03-01T10:03:00"]
+
+
+def test_jobs_with_other_names_are_numbered_above_those_of_a_log(logged: Path) -> None:
+    jobs = pd.read_parquet(logged / "out" / "jobs.parquet").head(4).assign(job=["a", "8_1", "b", "3"])
+    assert sacct_table(jobs, 1e9)["JobID"].tolist() == ["9", "8_1", "10", "3"]
+
+
+def test_a_job_given_up_after_a_fault_of_its_node_says_so(tmp_path: Path) -> None:
+    (tmp_path / "faulty.yaml").write_text("""
+name: faulty
+cluster: {nodes: 2, node: {gpus: 8}}
+faults:
+  classes:
+    board: {component: gpu, rate: "100 / node-day", stops_job: true, takes_node_out: true}
+repairs: {mixes: {swap: {tiers: {swap: {probability: 1, time: 5 h}}}}, mix: swap}
+recovery: {policy: fail}
+workload: {jobs: [{name: long, nodes: 1, work: 1000 h}, {name: out, nodes: 1, work: 5 s}]}
+""", encoding="utf-8")  # fmt: skip
+    rows = sim.run(sim.load(tmp_path / "faulty.yaml")).sacct.set_index("JobName")
+    assert rows["State"].to_dict() == {"long": "NODE_FAIL", "out": "COMPLETED"}
+    assert rows["ExitCode"].to_dict() == {"long": "1:0", "out": "0:0"}
+
+
 TRACED = """
 name: traced
 cluster: {nodes: 2, node: {gpus: 8}}

@@ -10,8 +10,9 @@ import pytest
 
 import simulator as sim
 from simulator.network.facts import facts
-from simulator.network.graphs import from_networkx, host_list, read_graph
+from simulator.network.graphs import from_networkx, read_graph
 from simulator.network.routing import Routing, routes
+from simulator.network.slurm_topology import host_list
 from simulator.network.topologies import Ports
 
 PORTS = Ports(50e9)
@@ -56,6 +57,54 @@ def test_slurm_topology(tmp_path: Path) -> None:
     assert list(host_list("n[001-003,07],login")) == ["n001", "n002", "n003", "n07", "login"]
 
 
+TWO_LEAVES = "SwitchName=s1 Nodes=n[1-3]\nSwitchName=s2 Nodes=n[4-6]\nSwitchName=top Switches=s[1-2]\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TWO_LEAVES,
+        TWO_LEAVES.replace("=", " = "),
+        TWO_LEAVES.lower().replace("nodes", "NODES"),
+        TWO_LEAVES.replace("n[4-6]", '"n4, n[5-6]"'),
+        TWO_LEAVES.replace(" ", " \\\n\t").replace("top", "top LinkSpeed=100"),
+        "# one\n\n" + TWO_LEAVES.replace("\n", "  # Nodes=x \\\n"),
+        "".join(reversed(TWO_LEAVES.splitlines(keepends=True))),
+        TWO_LEAVES.replace("s1", "s1 Level=0").replace("Switches=s[1-2]", "Level=1 Nodes=n[1-6] Switches=s[1-2]"),
+    ],
+    ids=["plain", "blanks", "case", "quotes", "continued", "comments", "top first", "scontrol"],
+)
+def test_slurm_topology_is_read_as_slurm_reads_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.conf").write_text(text)
+    known = facts(read_graph(tmp_path / "t.conf", PORTS))
+    assert (known.hosts, known.switches, known.cables) == (6, 3, 8)
+
+
+def test_scontrol_lists_nodes_at_every_switch_above_them(tmp_path: Path) -> None:
+    """Three levels: each host has one link, to its leaf."""
+    tops = "SwitchName=t Level=2 Nodes=n[1-6] Switches=m\nSwitchName=m Level=1 Nodes=n[1-6] Switches=s[1-2]\n"
+    (tmp_path / "t.conf").write_text(tops + "".join(TWO_LEAVES.splitlines(keepends=True)[:2]))
+    known = facts(read_graph(tmp_path / "t.conf", PORTS))
+    assert (known.hosts, known.switches, known.cables) == (6, 4, 9)
+
+
+def test_host_lists_of_several_brackets() -> None:
+    assert list(host_list("r[0-1]n[09-10]-ib,x")) == ["r0n09-ib", "r0n10-ib", "r1n09-ib", "r1n10-ib", "x"]
+    assert list(host_list("[1-2]a")) == ["1a", "2a"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "switches"), [("", 5), ("BlockSizes=3", 5), ("BlockSizes=3,6", 7), ("blocksizes = 3,6,12", 7)]
+)
+def test_blocks_of_slurm_are_switches_joined_by_their_sizes(tmp_path: Path, sizes: str, switches: int) -> None:
+    lines = [f"BlockName=b{k} Nodes=n[{3 * k + 1}-{3 * k + 3}]" for k in range(4)]
+    (tmp_path / "t.conf").write_text("\n".join([*lines, sizes]))
+    fabric = read_graph(tmp_path / "t.conf", PORTS)
+    assert (fabric.hosts, facts(fabric).switches, facts(fabric).cables) == (12, switches, 12 + switches - 1)
+    inside, beside, across = (len(routes(fabric, [0], [host], Routing("ecmp")).links) for host in (1, 3, 6))
+    assert (inside, beside, across) == (2, 4, 4 if switches == 5 else 6)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "parts"),
     [
@@ -77,6 +126,16 @@ def test_slurm_topology(tmp_path: Path) -> None:
         ("t.conf", "SwitchName=s0 Nodes=n[0-]\n", ("not a host list",)),
         ("t.conf", "SwitchName=s0 Nodes=n[0-3][4-5]\n", ("not a host list",)),
         ("t.conf", "SwitchName=s0 Nodes=n[0-9999999999]\n", ("not a host list",)),
+        ("t.conf", "SwitchName=s0 Node=n[0-3]\n", ("line 1", "Node: unknown key", "did you mean 'Nodes'?")),
+        ("t.conf", "SwitchName=s0 Nodes=a Nodes=b\n", ("Nodes: key appears twice",)),
+        ("t.conf", "SwitchName=s0 n[0-3]\n", ("line 1", "not a pair of key and value", "n[0-3]")),
+        ("t.conf", "SwitchName=s0 Nodes=\n", ("not a pair of key and value; found 'Nodes='",)),
+        ("t.conf", "SwitchName=s0 BlockSize=4\n", ("BlockSize: no key of a SwitchName line",)),
+        ("t.conf", "SwitchName=s0 Nodes=a,b Switches=s1\nSwitchName=s1 Nodes=a\n", ("nodes of its own", "'b'")),
+        ("t.conf", "SwitchName=s0 Switches=s1\nSwitchName=s1 Switches=s0\n", ("switches below themselves",)),
+        ("t.conf", "SwitchName=s0 Nodes=a,b\nBlockName=b1 Nodes=c\n", ("switches and blocks in one file",)),
+        ("t.conf", "BlockName=b1\n", ("line 1", "a block without nodes")),
+        ("t.conf", "BlockSizes=3,9\nBlockName=b1 Nodes=a,b\n", ("no sizes of blocks; found '3,9'",)),
         ("a.txt", "", ("unknown kind",)),
     ],
 )

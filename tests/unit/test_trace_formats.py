@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,17 @@ from trace_samples import (
     SLURM_ROW,
 )
 
-from simulator.workload.traces import FORMATS, STATES, TABLE_COLUMNS, ImportReport, origin_of, read_trace, write_table
+from simulator.errors import InputError
+from simulator.workload.traces import (
+    FORMATS,
+    STATES,
+    TABLE_COLUMNS,
+    ImportReport,
+    origin_of,
+    read_trace,
+    to_processors,
+    write_table,
+)
 from simulator.workload.traces.states import SLURM_STATES
 
 DTYPES = {"text": "string", "count": "Int64"}
@@ -212,12 +223,12 @@ def test_slurm_counts_gpus_of_what_was_allocated_else_requested(tmp_path: Path) 
 
 
 def test_slurm_leaves_out_steps_and_pending_ranges_but_not_array_tasks(tmp_path: Path) -> None:
-    names = ["7.batch", "7.extern", "7.0", "8_4", "8_4.batch", "8_[5-9%2]", "8_[11,13-20]", "JobID"]
+    names = ["7.batch", "7.extern", "7.0", "8_4", "8_4.batch", "8_[5-9%2]", "8_[11,13-20]", "JobID", "8_[1-9,...]"]
     table, report = slurm(tmp_path, *(slurm_row(JobID=name) for name in names))
     assert table["job"].tolist() == ["8_4"]
     assert {reason: lines.tolist() for reason, lines in report.reasons().items()} == {
         "JobID: step of a job with a line of its own": [2, 3, 4, 6],
-        "JobID: range of pending array tasks, no job yet": [7, 8],
+        "JobID: range of pending array tasks, no job yet": [7, 8, 10],
         "JobID: header line once more": [9],
     }
 
@@ -241,6 +252,55 @@ def test_a_requeued_job_is_one_job_with_its_first_submission_and_last_attempt(tm
         "JobID: attempt listed once more": [3],
     }
     assert report.notes[0] == "1 × requeued job; earlier attempts: NODE_FAIL 1, PREEMPTED 1"
+
+
+DAYS = {"first": "2024-05-01T", "next": "2024-05-03T", "years": "2026-05-01T"}
+
+
+def attempt(day: str, hour: int, state: str, **values: str) -> str:
+    """Return a row of JobID 1 that was submitted at an hour, waited ten minutes and ran for half an hour."""
+    start, end = f"{DAYS[day]}{hour:02}:10:00", f"{DAYS[day]}{hour:02}:40:00"
+    submit = {"Submit": f"{DAYS[day]}{hour:02}:00:00", "Start": start, "End": end, "Elapsed": "30:00", "State": state}
+    return slurm_row(**{"JobID": "1", **submit, **values})
+
+
+@pytest.mark.parametrize(
+    ("rows", "waits", "names"),
+    [
+        ([attempt("first", 8, "COMPLETED"), attempt("years", 8, "COMPLETED")], [600, 600], ["1", "1#2"]),
+        ([attempt("years", 8, "COMPLETED"), attempt("first", 8, "COMPLETED")], [600, 600], ["1", "1#2"]),
+        ([attempt("first", 8, "COMPLETED"), attempt("first", 9, "COMPLETED")], [600, 600], ["1", "1#2"]),
+        ([attempt("first", 8, "FAILED"), attempt("years", 8, "COMPLETED")], [600, 600], ["1", "1#2"]),
+        ([attempt("first", 8, "TIMEOUT"), attempt("next", 8, "FAILED")], [600, 600], ["1", "1#2"]),
+        ([attempt("first", 8, "FAILED", User="eve"), attempt("first", 9, "FAILED")], [600, 600], ["1", "1#2"]),
+        ([attempt("first", 8, "NODE_FAIL"), attempt("first", 9, "COMPLETED")], [4200], ["1"]),
+        ([attempt("first", 8, "FAILED"), attempt("first", 23, "COMPLETED")], [54600], ["1"]),
+        ([attempt("first", 8, "RUNNING", End="Unknown"), attempt("next", 8, "COMPLETED")], [173400], ["1"]),
+        (
+            [attempt(day, hour, "CANCELLED") for day in DAYS for hour in (8, 9)],
+            [4200, 4200, 4200],
+            ["1", "1#2", "1#3"],
+        ),
+        ([attempt(day, 8, "COMPLETED", JobID="1_4") for day in DAYS], [600] * 3, ["1_4", "1_4#2", "1_4#3"]),
+        (
+            [attempt(day, 8, "COMPLETED", JobID=f"1+{part}") for day in ("first", "years") for part in (0, 1)],
+            [600, 600],
+            ["1", "1#2"],
+        ),
+        ([attempt("first", 8, "FAILED"), attempt("years", 8, "FAILED", JobID="1+0")], [600, 600], ["1", "1#2"]),
+    ],
+)
+def test_a_jobid_that_was_given_again_is_another_job(
+    rows: list[str], waits: list[float], names: list[str], tmp_path: Path
+) -> None:
+    table, report = slurm(tmp_path, *rows)
+    assert table["job"].tolist() == names
+    assert (table["start_s"] - table["submit_s"]).tolist() == waits
+    given = len(names) - 1
+    told = f"{given} × job whose JobID an earlier job had had; named with #2, #3, …"
+    assert (told in report.notes) == (given > 0)
+    again, _ = slurm(tmp_path, *(attempt("first", 8, "COMPLETED", JobID=name) for name in names))
+    assert again["job"].tolist() == names  # such names are read as well
 
 
 def test_components_of_a_heterogeneous_job_are_one_job(tmp_path: Path) -> None:
@@ -291,7 +351,56 @@ def test_each_word_of_slurm_maps_to_one_state_or_to_none(word: str, tmp_path: Pa
     assert SLURM_STATES[word] in (*STATES, None)
 
 
+@pytest.mark.parametrize(
+    ("cut", "state"), [("OUT_OF_ME+", "failed"), ("CANCELLED+", "cancelled"), ("PREE+", "cancelled")]
+)
+def test_a_state_cut_to_its_column_is_the_one_that_begins_so(cut: str, state: str, tmp_path: Path) -> None:
+    table, _ = slurm(tmp_path, slurm_row(State=cut))
+    assert table["state"].tolist() == [state]
+
+
+def test_a_start_before_the_submission_is_left_out_and_counted(tmp_path: Path) -> None:
+    table, report = slurm(tmp_path, slurm_row(JobID="1", Start="2024-05-01T07:00:00"), slurm_row(JobID="2"))
+    assert table["start_s"].isna().tolist() == [True, False]
+    assert table["run_s"].tolist() == [90063, 90063]
+    assert "1 × start before submission (a clock set back?); start left out, run time kept" in report.notes
+
+
+def test_a_dump_without_gpus_is_told(tmp_path: Path) -> None:
+    table, report = slurm(tmp_path, slurm_row(ReqTRES="cpu=64,node=1", AllocTRES="cpu=64,node=1"))
+    assert report.notes == ("no job has GPUs: AllocTRES and ReqTRES name no gres/gpu",)
+    with pytest.raises(
+        InputError, match="no job is left after cleaning; found 1 job, 1 with no GPUs; allowed: at least"
+    ):
+        to_processors(table)
+
+
 # ------------------------------------------------------------------------------------------------ other formats
+
+
+@pytest.mark.parametrize(
+    ("state", "start", "end", "run_s"),
+    [
+        ("CANCELLED", "", "2023-03-01 01:18:22+08:00", None),
+        ("CANCELLED", "", "", None),
+        ("NODE_FAIL", "", "2023-03-01 01:18:22+08:00", None),
+        ("COMPLETED", "", "2023-03-01 02:18:22+08:00", 3600.0),
+        ("COMPLETED", "", "", 3600.0),
+        ("CANCELLED", "2023-03-01 01:08:22+08:00", "2023-03-01 01:18:22+08:00", 600.0),
+    ],
+)
+def test_a_job_that_never_started_has_no_run_time(
+    state: str, start: str, end: str, run_s: float | None, tmp_path: Path
+) -> None:
+    rows = {
+        "acme": f"{ACME_HEADER}\n5,u9,2,16,256,Other,{state},2023-03-01 00:18:22+08:00,{start},{end},3600,0,0\n",
+        "helios": f"{HELIOS_HEADER}\n7,u1,vcA,8,32,1,{state},2023-03-01 00:18:22,{start[:19]},{end[:19]},3600,0\n",
+    }
+    for format, text in rows.items():
+        table, report = read(format, text, tmp_path)
+        assert table["run_s"].replace({np.nan: None}).tolist() == [run_s]
+        told = "1 × never started; its duration counts from the submission and is no run time"
+        assert (told in report.notes) == (run_s is None)
 
 
 def test_kalos_counts_its_duration_from_the_submission(tmp_path: Path) -> None:
@@ -305,6 +414,41 @@ def test_helios_without_times_has_its_duration(tmp_path: Path) -> None:
     row = HELIOS_ROW.replace("2020-06-09 18:42:01,2020-06-09 19:42:01", "None,None")
     table, _ = read("helios", f"{HELIOS_HEADER}\n{row}\n", tmp_path)
     assert table[["start_s", "run_s"]].replace({np.nan: None}).iloc[0].tolist() == [None, 3600.0]
+
+
+def philly_job(name: str, status: str, *attempts: tuple[str | None, str | None, list[int]]) -> dict[str, Any]:
+    parts = [
+        {"start_time": a, "end_time": b, "detail": [{"ip": "m1", "gpus": ["g"] * n} for n in gpus]}
+        for a, b, gpus in attempts
+    ]
+    job = {"jobid": name, "user": "u1", "vc": "v1", "status": status, "submitted_time": "2017-10-09 07:00:00"}
+    return job | {"attempts": parts}
+
+
+def test_the_log_of_philly_itself(tmp_path: Path) -> None:
+    first, last = ("2017-10-09 07:01:00", "2017-10-09 07:02:00"), ("2017-10-09 08:00:00", "2017-10-09 09:00:00")
+    jobs = [
+        philly_job("app_1", "Pass", (*first, [8, 8]), (*last, [4])),
+        philly_job("app_2", "Killed"),
+        philly_job("app_3", "Failed", (*first, [1]), (None, "None", [])),
+    ]
+    for content in (json.dumps(jobs).encode(), gzip.compress(b"\n" + json.dumps(jobs, indent=1).encode())):
+        table, report = read("philly", content, tmp_path)
+        assert table["job"].tolist() == ["app_1", "app_2", "app_3"]
+        assert table["state"].tolist() == ["completed", "cancelled", "failed"]
+        assert table[["start_s", "run_s", "gpus", "nodes"]].iloc[0].tolist() == [3600, 3600, 4, 1]
+        assert table["gpus"].isna().tolist() == [False, True, False]
+        assert table["run_s"].isna().tolist() == [False, True, True]
+        assert (table["user"][0], table["partition"][0]) == ("u1", "v1")
+        assert report.notes == ("2 × job of several attempts; earlier attempts: 2",)
+        assert report.header["origin"] == "2017-10-09 07:00:00"
+    wrong = [*jobs, {"jobid": "app_4"}, philly_job("app_5", "Lost")]
+    found = {(row.line, row.key, row.reason) for row in read("philly", json.dumps(wrong), tmp_path, 0.5)[1].dropped}
+    assert found == {(4, "jobid", "no job of this log"), (5, "status", "unknown status")}
+    with pytest.raises(
+        InputError, match=r"trace:2: is not JSON \(Expecting value\); allowed: a list of jobs with jobid"
+    ):
+        read("philly", '[{"jobid":\n', tmp_path)
 
 
 def test_shares_of_gpus_whole_gpus_and_none(tmp_path: Path) -> None:

@@ -37,9 +37,9 @@ def read_acme(path: str, broken_fraction_allowed: float = BROKEN_FRACTION_ALLOWE
 
     Notes
     -----
-    Times carry their zone. ``run_s`` is end - start, or the duration where a time is missing: in the log of Kalos the
-    duration counts from the submission, though the README says otherwise, and its ``gpu_time`` with it. States are
-    Slurm's, see `SLURM_STATES`.
+    Times carry their zone. ``run_s`` is end - start, or the duration where a time is missing, and null for jobs that
+    never started: in the log of Kalos the duration counts from the submission, though the README says otherwise, and
+    its ``gpu_time`` with it. States are Slurm's, see `SLURM_STATES`.
 
     References
     ----------

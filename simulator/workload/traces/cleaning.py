@@ -96,8 +96,18 @@ def to_processors(
     has_estimate = has_request & (estimates == "requested")
     estimate_s = np.where(has_estimate, requested_s, run_s)
 
+    report = CleaningReport(
+        jobs_read=len(table),
+        jobs_kept=int(is_kept.sum()),
+        without_processors=int((~has_processors).sum()),
+        larger_than_machine=int((has_processors & ~fits).sum()),
+        without_run_time=int((fits & ~is_kept).sum()),
+        cut_to_request=int(is_cut.sum()),
+        estimated_by_run_time=int((is_kept & ~has_request).sum()),
+    )
     if not is_kept.any():
-        raise InputError("no job is left after cleaning", found=count_of(len(table), "job"), allowed="at least one job")
+        allowed = "at least one job with GPUs and a run time"
+        raise InputError("no job is left after cleaning", found=_left_out(report), allowed=allowed)
     jobs = pd.DataFrame(
         {
             "job": table["job"][is_kept],
@@ -108,13 +118,15 @@ def to_processors(
             "row": np.flatnonzero(is_kept),
         }
     )
-    report = CleaningReport(
-        jobs_read=len(table),
-        jobs_kept=len(jobs),
-        without_processors=int((~has_processors).sum()),
-        larger_than_machine=int((has_processors & ~fits).sum()),
-        without_run_time=int((fits & ~is_kept).sum()),
-        cut_to_request=int(is_cut.sum()),
-        estimated_by_run_time=int((is_kept & ~has_request).sum()),
-    )
     return jobs.sort_values("submit_s", kind="stable", ignore_index=True), report
+
+
+def _left_out(report: CleaningReport) -> str:
+    """Return why no job is left, in words."""
+    counted = (
+        (report.without_processors, "no GPUs"),
+        (report.larger_than_machine, "more GPUs than the machine"),
+        (report.without_run_time, "no run time"),
+    )
+    why = ", ".join(f"{count:,} with {what}" for count, what in counted if count)
+    return f"{count_of(report.jobs_read, 'job')}, {why}" if why else count_of(report.jobs_read, "job")

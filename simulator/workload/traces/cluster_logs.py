@@ -32,6 +32,7 @@ _REQUIRED = (
     "duration",
 )
 _OPTIONAL = ("vc", "node_num")
+_CLOCK_S = 1.0
 
 
 def read_cluster_log(
@@ -49,13 +50,17 @@ def read_cluster_log(
         Columns this format needs beyond those all such logs need.
     """
     rows = JobRows(format, path, broken_fraction_allowed)
-    longer = 0
+    longer = waited = 0
     for block in _blocks(path, (*_REQUIRED, *required)):
-        jobs, differs = _jobs(block, zone)
-        longer += differs
+        jobs, differs, never_ran = _jobs(block, zone)
+        longer, waited = longer + differs, waited + never_ran
         rows.add(block, jobs)
-    note = f"{longer:,} × duration is not end_time - start_time; the difference of the times was taken"
-    return rows.close("job_id", origin="local" if zone == "local" else "UTC", notes=(note,) if longer else ())
+    counted = (
+        (longer, "duration is not end_time - start_time; the difference of the times was taken"),
+        (waited, "never started; its duration counts from the submission and is no run time"),
+    )
+    notes = tuple(f"{count:,} × {what}" for count, what in counted if count)
+    return rows.close("job_id", origin="local" if zone == "local" else "UTC", notes=notes)
 
 
 def _blocks(path: str, required: Sequence[str]) -> Iterator[Block]:
@@ -67,8 +72,10 @@ def _blocks(path: str, required: Sequence[str]) -> Iterator[Block]:
     return table_blocks(path, Layout(check, "job_id", known))
 
 
-def _jobs(block: Block, zone: Zone) -> tuple[dict[str, Floats | pa.Array], int]:
-    """Return the jobs of a block, and for how many of them the duration is not what their times say."""
+def _jobs(block: Block, zone: Zone) -> tuple[dict[str, Floats | pa.Array], int, int]:
+    """Return the jobs of a block, how many have a duration that their times do not say, and how many never ran."""
+    import pyarrow.compute as pc
+
     submit_s = block.instants("submit_time", zone)
     start_s, end_s = (block.instants(name, zone, _NULL) for name in ("start_time", "end_time"))
     duration_s = block.seconds("duration", null=_NULL)
@@ -77,7 +84,12 @@ def _jobs(block: Block, zone: Zone) -> tuple[dict[str, Floats | pa.Array], int]:
         return RowError("end_time", "end before start", block.text("end_time", row), "start_time or later")
 
     block.fail(end_s < start_s, backwards)
-    run_s = np.where(np.isnan(end_s - start_s), duration_s, end_s - start_s)
+    state = block.texts("state", lambda text: slurm_state(text, "state"))
+    # A job without a start was never given nodes if it was cancelled, or if it waited all the time up to its end.
+    is_cancelled = np.asarray(pc.equal(state, "cancelled").fill_null(False))
+    never_ran = np.isnan(start_s) & (is_cancelled | (np.abs(end_s - submit_s - duration_s) <= _CLOCK_S))
+    timed_s = np.where(never_ran, np.nan, end_s - start_s)
+    run_s = np.where(np.isnan(timed_s) & ~never_ran, duration_s, timed_s)
     jobs = {
         "job": block.texts("job_id", partial(label, key="job_id"), null=None),
         "user": block.texts("user", str, _NULL),
@@ -86,11 +98,13 @@ def _jobs(block: Block, zone: Zone) -> tuple[dict[str, Floats | pa.Array], int]:
         "end_s": end_s,
         "run_s": run_s,
         "gpus": block.counts("gpu_num"),
-        "state": block.texts("state", lambda text: slurm_state(text, "state")),
+        "state": state,
         "cpus": block.amounts("cpu_num", null=_NULL),
     }
     if "node_num" in block:
         jobs["nodes"] = block.counts("node_num", null=_NULL)
     if "vc" in block:
         jobs["partition"] = block.texts("vc", str, _NULL)
-    return jobs, int((np.abs(run_s - duration_s) > 1).sum())  # NaN, a missing duration, is not counted
+    # NaN, a missing duration, is not counted.
+    differs, waited = np.abs(run_s - duration_s) > _CLOCK_S, never_ran & (duration_s > 0)
+    return jobs, int(differs.sum()), int(waited.sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
@@ -77,20 +78,27 @@ def text_blocks(path: str, comment: str | None = None) -> Iterator[tuple[int, by
     InputError
         The file cannot be read, is cut off, is called ``.gz`` without being gzip, or is not text.
     """
+    with reading(path) as file:
+        line, rest = 1, b""
+        while chunk := file.read(BLOCK_BYTES):
+            cut = chunk.rfind(b"\n") + 1
+            block, rest = (rest + chunk[:cut], chunk[cut:]) if cut else (b"", rest + chunk)
+            if len(rest) > _LONGEST_LINE_BYTES:
+                _refuse_lines(block + rest, path, line, comment)
+            if block:
+                yield line, _checked(block, path, line, comment)
+                line += block.count(b"\n")
+        if rest:
+            yield line, _checked(rest + b"\n", path, line, comment)
+
+
+@contextmanager
+def reading(path: str) -> Iterator[IO[bytes]]:
+    """Open a file, gzip or not, for bytes; what fails while it is read is one InputError."""
     check_readable(path)
     try:
         with _opened(path) as file:
-            line, rest = 1, b""
-            while chunk := file.read(BLOCK_BYTES):
-                cut = chunk.rfind(b"\n") + 1
-                block, rest = (rest + chunk[:cut], chunk[cut:]) if cut else (b"", rest + chunk)
-                if len(rest) > _LONGEST_LINE_BYTES:
-                    _refuse_lines(block + rest, path, line, comment)
-                if block:
-                    yield line, _checked(block, path, line, comment)
-                    line += block.count(b"\n")
-            if rest:
-                yield line, _checked(rest + b"\n", path, line, comment)
+            yield file
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise InputError("gzip file is cut off or damaged", file=path, allowed="a complete gzip file") from None
     except OSError as error:

@@ -39,7 +39,8 @@ def read_helios(
     Notes
     -----
     Times are local, without a zone; differences are taken as written. ``partition`` is the virtual cluster. ``run_s``
-    is end - start, or the duration where a time is missing. States are Slurm's, see `SLURM_STATES`.
+    is end - start, or the duration where a time is missing, and null for jobs that never started. States are Slurm's,
+    see `SLURM_STATES`.
 
     References
     ----------

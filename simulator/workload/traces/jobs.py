@@ -120,6 +120,8 @@ def finish(
     """Return a table of jobs ordered and on its own clock, and the report; see `JobRows.close`."""
     header = dict(header or {})
     if len(jobs):
+        jobs, told = _possible_starts(jobs)
+        notes += told
         submit_s = np.asarray(jobs["submit_s"])
         if origin is not None:
             zero = float(submit_s.min())
@@ -131,6 +133,19 @@ def finish(
         elif order == "submission" and np.any(np.diff(submit_s) < 0):
             jobs = jobs.take(np.argsort(submit_s, kind="stable"))
     return job_table(jobs), account.close(len(jobs), header, notes)
+
+
+def _possible_starts(jobs: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
+    """Return jobs without the starts that lie before their submission, and how many those were."""
+    if "start_s" not in jobs.column_names:
+        return jobs, ()
+    start_s = np.asarray(jobs["start_s"])
+    is_early = start_s < np.asarray(jobs["submit_s"])
+    if not is_early.any():
+        return jobs, ()
+    place = jobs.column_names.index("start_s")
+    note = f"{int(is_early.sum()):,} × start before submission (a clock set back?); start left out, run time kept"
+    return jobs.set_column(place, "start_s", [np.where(is_early, np.nan, start_s)]), (note,)
 
 
 def shown_origin(seconds: float, clock: Clock) -> str:

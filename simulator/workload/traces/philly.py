@@ -1,4 +1,4 @@
-"""Reader of the Philly GPU cluster's job list: one CSV row a job."""
+"""Reader of the Philly GPU cluster's jobs: a list of one CSV row a job, or the log of the cluster itself."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from simulator.workload.traces.blocks import Block, Floats
 from simulator.workload.traces.jobs import JobRows
+from simulator.workload.traces.philly_log import is_philly_log, read_philly_log
 from simulator.workload.traces.rows import BROKEN_FRACTION_ALLOWED, ImportReport
 from simulator.workload.traces.tables import Layout, check_columns, table_blocks
 from simulator.workload.traces.values import RowError
@@ -28,7 +29,8 @@ def read_philly(
     Parameters
     ----------
     path : str
-        CSV file, plain or gzipped, or parquet.
+        CSV file, plain or gzipped, or parquet; or the JSON ``cluster_job_log``, plain or gzipped, see
+        `read_philly_log`.
     broken_fraction_allowed : float
         Greatest fraction of broken rows that are dropped and reported; more refuse the file.
 
@@ -48,13 +50,15 @@ def read_philly(
     -----
     The timestamps are local times without a zone; differences are taken as written, so a change to winter
     time counts as no time. ``partition`` is the virtual cluster. Users, queueing times, requests and final states are
-    not in the list: null.
+    not in the list: null. The log has them.
 
     References
     ----------
     M. Jeon et al., "Analysis of large-scale multi-tenant GPU clusters for DNN training workloads", USENIX
     ATC 2019.
     """
+    if is_philly_log(path):
+        return read_philly_log(path, broken_fraction_allowed)
     rows = JobRows("philly", path, broken_fraction_allowed)
     for block in table_blocks(path, Layout(_check, "timestamp", COLUMNS)):
         rows.add(block, _jobs(block))

@@ -13,7 +13,7 @@ from simulator.workload.traces.blocks import NOTHING, Block, Floats
 from simulator.workload.traces.jobs import JobRows, finish
 from simulator.workload.traces.rows import BROKEN_FRACTION_ALLOWED, ImportReport
 from simulator.workload.traces.slurm_attempts import one_row_a_job
-from simulator.workload.traces.states import slurm_state
+from simulator.workload.traces.states import slurm_state, slurm_word
 from simulator.workload.traces.tables import Layout, check_columns, table_blocks
 from simulator.workload.traces.values import RowError, shown, whole
 
@@ -31,10 +31,13 @@ _NO_LIMIT = frozenset({"", "UNLIMITED", "Partition_Limit", "INVALID"})
 
 _NO_JOBS = (
     (r"^JobID$", "header line once more"),
-    (r"[.]", "step of a job with a line of its own"),
+    # Before steps: a long range ends in dots, 7_[1-9,...].
     (r"[[]", "range of pending array tasks, no job yet"),
+    (r"[.]", "step of a job with a line of its own"),
 )
-_JOB = r"^[0-9]+([_+][0-9]+)?$"
+JOB_ID = r"[0-9]+(_[0-9]+)?(#[0-9]+)?"
+"""Form of the names that the reader gives to jobs."""
+_JOB = rf"^{JOB_ID}$|^[0-9]+[+][0-9]+$"
 _DURATION = re.compile(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+(?:\.\d+)?)", re.ASCII)
 
 
@@ -68,11 +71,11 @@ def read_slurm(
     Notes
     -----
     Steps and ranges of pending array tasks are no jobs of their own: left out and reported. A requeued job is one row
-    with its first submission and its last attempt; the components of a heterogeneous job are one row, see
-    `one_row_a_job`. ``run_s`` is Elapsed, in which Slurm does not count suspended time. ``gpus`` are ``gres/gpu`` of
-    AllocTRES, of ReqTRES where nothing was allocated, and 0 where they name no GPU; without the plain count the typed
-    ones (``gres/gpu:a100``) are added up. Nodes and CPUs come from there where no column has them. Times without a zone
-    are taken as written.
+    with its first submission and its last attempt; the components of a heterogeneous job are one row, and a JobID that
+    was given again is another job, see `one_row_a_job`. ``run_s`` is Elapsed, in which Slurm does not count suspended
+    time. ``gpus`` are ``gres/gpu`` of AllocTRES, of ReqTRES where nothing was allocated, and 0 where they name no GPU;
+    without the plain count the typed ones (``gres/gpu:a100``) are added up. Nodes and CPUs come from there where no
+    column has them. Times without a zone are taken as written.
 
     References
     ----------
@@ -85,6 +88,8 @@ def read_slurm(
         is_epoch = is_epoch or (len(block) > 0 and block.columns["Submit"][0].as_py().isdecimal())
         rows.add(block, _jobs(block))
     jobs, notes = one_row_a_job(rows)
+    if len(jobs) and not np.nan_to_num(np.asarray(jobs["gpus"])).any():
+        notes = (*notes, "no job has GPUs: AllocTRES and ReqTRES name no gres/gpu")
     return finish(rows.account, jobs, "submission", "UTC" if is_epoch else "local", notes=notes)
 
 
@@ -109,7 +114,7 @@ def _jobs(block: Block) -> dict[str, Floats | pa.Array]:
     job = block.texts("JobID")
     is_job = pc.match_substring_regex(job, _JOB).fill_null(False)
     block.fail(~np.asarray(is_job), lambda row: _no_job(block, row))
-    word = block.texts("State", _word, null=None)
+    word = block.texts("State", partial(slurm_word, key="State"), null=None)
     absent = np.full(len(block), np.nan)
     submit_s = block.instants("Submit", "any")
     start_s, end_s = (block.instants(name, "any", _NO_TIME) if name in block else absent for name in ("Start", "End"))
@@ -194,12 +199,6 @@ def _amount(text: str, key: str, resource: str) -> float | None:
         if name == resource:
             return whole(count, key)
     return None
-
-
-def _word(text: str) -> str:
-    """Return Slurm's word of a state, without what may follow it, such as ``by 1001``."""
-    slurm_state(text, "State")
-    return text.split()[0].rstrip("+")
 
 
 def _no_job(block: Block, row: int) -> RowError:
