@@ -22,7 +22,7 @@ ACCENT = "#B5403A"
 WIDTH_INCHES = 5.6
 """Width of every figure; at half a page (3.4 in) the smallest letters are still 5 points high."""
 
-_NOTE_LETTERS = 105
+_NOTE_LETTERS = 98
 """Letters of a line below a figure that fit into its width."""
 
 PNG_DPI = 200
@@ -186,7 +186,7 @@ class PaperFigure(Figure):
 def footnote(figure: Figure, text: str) -> None:
     """Write units, interval and sample size below a figure, in small letters; a long text takes several lines."""
     lines = [textwrap.fill(line, _NOTE_LETTERS) for line in text.splitlines()]
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7.5, color=FAINT, linespacing=1.35)
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8, color=FAINT, linespacing=1.35)
 
 
 def clean_value_axis(axes: Axes, axis: str = "x") -> None:

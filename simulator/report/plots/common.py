@@ -13,11 +13,11 @@ from matplotlib.ticker import NullLocator
 from simulator.report.numbers import compact, plain, shortened, wrapped
 from simulator.report.style import Look, PaperFigure, edge_of
 
-ROW_INCHES = 0.30
-"""Height of one variant in a horizontal chart."""
+_ROW_INCHES, _CLOSE_ROW_INCHES, _MOST_WIDE_ROWS = 0.30, 0.21, 8
 
 CUT_NOTE = " Bars with an arrow are cut off."
 _FAR = 3.0
+_FAR_AWAY = 10.0
 _MOST_SAMPLES = 250
 _FEWEST_TICKS = 4
 MOST_LABELS = 7
@@ -104,6 +104,11 @@ def log_axis(
     where.set_minor_locator(NullLocator())
 
 
+def row_inches(rows: int) -> float:
+    """Return the height of one of so many rows of a horizontal chart; many rows stand closer."""
+    return _ROW_INCHES if rows <= _MOST_WIDE_ROWS else _CLOSE_ROW_INCHES
+
+
 def equals_together(pictures: Mapping[str, pd.DataFrame]) -> dict[str, str]:
     """Return the variants whose pictures differ, each with its title, which counts those that look like it."""
     alike: dict[str, int] = {}
@@ -136,7 +141,9 @@ def thinned(wide: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 
 
 def name_rows(axes: Axes, names: Sequence[str], width: int = 18, lines: int = 2) -> None:
-    """Write names along the vertical axis, the first on top."""
+    """Write names along the vertical axis, the first on top; of many, each on one line."""
+    if len(names) > _MOST_WIDE_ROWS:
+        width, lines = 4 * width // 3, 1
     axes.set_yticks(range(len(names)), [wrapped(name, width, lines) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
 
@@ -165,6 +172,24 @@ def stacked_rows(axes: Axes, shares: pd.DataFrame, looks: Mapping[str, Look], th
 def label_end(axes: Axes, value: float, row: int, text: str) -> None:
     """Write a text right of the end of a horizontal bar."""
     axes.annotate(text, (value, row), (3, 0), textcoords="offset points", va="center", fontsize=8)
+
+
+def near_together(spans: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """Return where an axis ends that leaves out what is far from all else; None where nothing is.
+
+    Up to a quarter of the spans are left out, as few as make the axis a tenth of its length.
+    """
+    if not spans:
+        return None
+    lows, highs = np.array(spans).T
+    middles = (lows + highs) / 2
+    by_distance = np.argsort(-np.abs(middles - np.median(middles)), kind="stable")
+    for count in range(1, len(spans) // 4 + 1):
+        rest = by_distance[count:]
+        low, high = float(lows[rest].min()), float(highs[rest].max())
+        if 0.0 < _FAR_AWAY * (high - low) <= highs.max() - lows.min():
+            return low, high
+    return None
 
 
 def legible_end(totals: pd.Series) -> float:

@@ -148,7 +148,7 @@ def _draw_pods(axes: Axes, fabric: Fabric, shape: ClosShape) -> str:
         middle = left + width / 2
         for level, text in enumerate(texts):
             axes.add_patch(_box(left, bottoms[level], width, height))
-            axes.text(middle, bottoms[level] + height / 2, text, ha="center", va="center", fontsize=7.5)
+            axes.text(middle, bottoms[level] + height / 2, text, ha="center", va="center", fontsize=8)
         if shape.is_rail:
             _draw_rails(axes, fabric, left, width, bottoms[:2], height)
         for level in range(levels - 1):
@@ -160,7 +160,7 @@ def _draw_pods(axes: Axes, fabric: Fabric, shape: ClosShape) -> str:
     for level, text in enumerate(_rates(fabric, shape)):
         place = (bottoms[level] + height + bottoms[level + 1]) / 2
         paper_white = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-        axes.text(0.5 / shown + 0.02, place, text, fontsize=7, color=FAINT, va="center", bbox=paper_white)
+        axes.text(0.5 / shown + 0.02, place, text, fontsize=8, color=FAINT, va="center", bbox=paper_white)
     more = f" {shape.pods - shown} of {shape.pods} pods are not drawn." if shape.pods > shown else ""
     rails = " A leaf holds one rail (colours): the GPUs of one position of its nodes." if shape.is_rail else ""
     planes = f" One of {shape.planes} planes." if shape.planes > 1 else ""

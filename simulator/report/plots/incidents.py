@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from simulator.report.numbers import duration, number, plain, shortened
 from simulator.report.plots.common import (
     CUT_NOTE,
-    ROW_INCHES,
     Missing,
     Plot,
     cut_rows,
     equals_together,
     is_cut,
     name_rows,
+    row_inches,
 )
 from simulator.report.results import Results
 from simulator.report.style import (
@@ -148,7 +148,7 @@ def phases_plot(results: Results) -> Plot | Missing:
     looks = {phase: PHASE_LOOK.get(phase, OTHER_LOOK) for phase in order}
     sample = count_of(results.replications, "replication")
     with paper():
-        figure = PaperFigure(0.95 + ROW_INCHES * len(hours) + 0.2 * -(-hours.shape[1] // 4) + 0.3)
+        figure = PaperFigure(0.95 + row_inches(len(hours)) * len(hours) + 0.2 * -(-hours.shape[1] // 4) + 0.3)
         axes = figure.subplots()
         end = cut_rows(axes, hours, looks, lambda total: f"{number(total, 3)} h")
         name_rows(axes, list(hours.index))

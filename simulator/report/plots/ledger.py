@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from simulator.report.numbers import percent, plain
 from simulator.report.plots.common import (
     CUT_NOTE,
-    ROW_INCHES,
     Missing,
     Plot,
     cut_rows,
     is_cut,
     name_rows,
+    row_inches,
     stacked_rows,
 )
 from simulator.report.results import Results
@@ -67,7 +67,7 @@ def _zoom(shares: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _drawn(shares: pd.DataFrame, zoomed: pd.DataFrame, left_out: list[str]) -> PaperFigure:
     panels = 1 if zoomed.empty else 2
     legend_rows = -(-shares.shape[1] // 4)
-    figure = PaperFigure(panels * (0.75 + ROW_INCHES * len(shares)) + 0.2 * legend_rows + 0.45)
+    figure = PaperFigure(panels * (0.75 + row_inches(len(shares)) * len(shares)) + 0.2 * legend_rows + 0.45)
     top, *below = figure.subplots(panels, 1, squeeze=False)[:, 0]
     stacked_rows(top, shares, BUCKET_LOOK)
     _finish(top, list(shares.index), "all GPU time (%)", 1.0)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +16,16 @@ from numpy.typing import NDArray
 
 from simulator.errors import InputError
 from simulator.report.numbers import FEW, metric_heading, metric_title, number, plain, shown_factor
-from simulator.report.plots.common import MOST_LABELS, NUMBERS, ROW_INCHES, Missing, Plot, log_axis, name_rows
+from simulator.report.plots.common import (
+    MOST_LABELS,
+    NUMBERS,
+    Missing,
+    Plot,
+    log_axis,
+    name_rows,
+    near_together,
+    row_inches,
+)
 from simulator.report.results import Results
 from simulator.report.style import FAINT, Look, PaperFigure, clean_value_axis, footnote, paper, variant_looks
 from simulator.report.tables import values_by_variant
@@ -60,7 +70,7 @@ def plot_metric(study: StudyTables, metric: str) -> PaperFigure:
         raise InputError("unknown metric", found=repr(metric), allowed="a column of study.runs", nearest=near)
     variants = [str(name) for name in study.runs["variant"].drop_duplicates()]
     with paper():
-        figure = PaperFigure(1.0 + ROW_INCHES * 1.15 * len(variants))
+        figure = PaperFigure(1.0 + row_inches(len(variants)) * 1.15 * len(variants))
         axes = figure.subplots()
         _metric_panel(axes, study, metric, variants)
         footnote(figure, _footnote(study, metric))
@@ -83,7 +93,7 @@ def answer_plot(results: Results) -> Plot | Missing:
     has_second = bool(others) and bool(differences["mean_difference"].notna().any())
     with paper():
         rows = len(results.variants) + (len(others) + 2 if has_second else 0)
-        figure = PaperFigure(1.05 + ROW_INCHES * 1.15 * rows)
+        figure = PaperFigure(1.05 + row_inches(len(results.variants)) * 1.15 * rows)
         ratios = [len(results.variants) + 0.6, len(others) + 0.6] if has_second else [1.0]
         panels = figure.subplots(len(ratios), 1, squeeze=False, height_ratios=ratios)[:, 0]
         _metric_panel(panels[0], results, metric, results.variants)
@@ -103,7 +113,7 @@ def overview_plot(results: Results) -> Plot | Missing:
     columns = min(2, len(metrics))
     lines = -(-len(metrics) // columns)
     with paper():
-        figure = PaperFigure(0.5 + lines * (0.62 + ROW_INCHES * len(results.variants)))
+        figure = PaperFigure(0.5 + lines * (0.62 + row_inches(len(results.variants)) * len(results.variants)))
         grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
         for place, axes in enumerate(grid.flat):
             if place >= len(metrics):
@@ -129,13 +139,15 @@ def _metric_panel(
     looks = variant_looks(variants)
     rows = study.summary[study.summary["metric"] == metric].set_index("variant")
     as_image = len(study.runs) > _POINTS_AS_SHAPES
+    drawn: dict[int, NDArray[np.float64]] = {}
     for row, name in enumerate(variants):
         values = study.runs.loc[study.runs["variant"] == name, metric].dropna().to_numpy(dtype=float) * factor
         if values.size < FEW:
-            _each_value(axes, values, row, looks[name])
+            drawn[row] = _each_value(axes, values, row, looks[name])
         elif name in rows.index:
+            drawn[row] = _numbers(rows, name, ("mean", "ci_low", "ci_high")) * factor
             _replication_points(axes, values, row, looks[name], as_image)
-            _estimate(axes, _numbers(rows, name, ("mean", "ci_low", "ci_high")) * factor, row - 0.1, looks[name])
+            _estimate(axes, drawn[row], row - 0.1, looks[name])
     name_rows(axes, variants, width)
     axes.set_xlabel(metric_heading(metric))
     axes.margins(x=0.06)
@@ -144,6 +156,7 @@ def _metric_panel(
         # An interval that reaches down to zero runs out at the left edge.
         log_axis(axes, "x", float(shown.min()), float(shown.max()), NUMBERS, most_ticks or MOST_LABELS)
     else:
+        _cut_far_rows(axes, drawn)
         if most_ticks is not None:
             axes.xaxis.set_major_locator(MaxNLocator(nbins=most_ticks))
         _large_numbers(axes)
@@ -180,16 +193,17 @@ def _numbers(rows: pd.DataFrame, name: str, columns: Sequence[str]) -> NDArray[n
     return np.array([rows.at[name, column] for column in columns], dtype=np.float64)
 
 
-def _each_value(axes: Axes, values: NDArray[np.float64], height: float, look: Look) -> None:
-    """Draw a mark for each value and a stroke at their mean."""
+def _each_value(axes: Axes, values: NDArray[np.float64], height: float, look: Look) -> NDArray[np.float64]:
+    """Draw a mark for each value and a stroke at their mean; return mean, least and greatest."""
     if values.size == 0:
         where = ("axes fraction", "data")
         axes.annotate("no value", (0.02, height), xycoords=where, va="center", fontsize=8, color=FAINT)
-        return
+        return np.full(3, math.nan)
     if values.size > 1:
         axes.plot([values.mean()], [height], "|", color=look.colour, markersize=15, markeredgewidth=1.4)
     marks = axes.plot(values, np.full(values.size, height), look.marker, color=look.colour, markersize=6.5)
     marks[0].set(markeredgecolor="white", markeredgewidth=0.7)
+    return np.array([values.mean(), values.min(), values.max()])
 
 
 def _estimate(axes: Axes, numbers: NDArray[np.float64], height: float, look: Look) -> None:
@@ -211,19 +225,39 @@ def _difference_panel(axes: Axes, results: Results, metric: str, differences: pd
     axes.axvline(0, color=FAINT, linewidth=1.0)
     names = [str(name) for name in differences.index]
     values = values_by_variant(results, metric)
+    drawn = {-1: np.zeros(3)}  # the baseline
     for row, name in enumerate(names):
         pairs = values[name] - values[results.baseline]
         pairs = pairs[~np.isnan(pairs)]
         if pairs.size < FEW:
-            _each_value(axes, pairs * factor, row, looks[name])
+            drawn[row] = _each_value(axes, pairs * factor, row, looks[name])
         else:
-            numbers = _numbers(differences, name, ("mean_difference", "ci_low", "ci_high"))
-            _estimate(axes, numbers * factor, row, looks[name])
+            drawn[row] = _numbers(differences, name, ("mean_difference", "ci_low", "ci_high")) * factor
+            _estimate(axes, drawn[row], row, looks[name])
     name_rows(axes, names)
     axes.set_xlabel(f"{metric_heading(metric)}: difference from {_brief(results.baseline)}")
     axes.margins(x=0.06)
+    _cut_far_rows(axes, drawn)
     _large_numbers(axes)
     clean_value_axis(axes)
+
+
+def _cut_far_rows(axes: Axes, drawn: Mapping[int, NDArray[np.float64]]) -> None:
+    """End an axis so that few rows far away do not make the others illegible; means beyond it are written at its end.
+
+    ``drawn`` has mean, low and high of each row.
+    """
+    rows = {row: numbers for row, numbers in drawn.items() if np.isfinite(numbers).all()}
+    near = near_together([(float(low), float(high)) for _, low, high in rows.values()])
+    if near is None:
+        return
+    margin = 0.06 * (near[1] - near[0])
+    axes.set_xlim(near[0] - margin, near[1] + margin)
+    for row, (mean, *_) in rows.items():
+        text = number(float(mean), 3)
+        place, text, side = (0.99, f"{text} →", "right") if mean > near[1] else (0.01, f"← {text}", "left")
+        if not near[0] <= mean <= near[1]:
+            axes.annotate(text, (place, row), xycoords=("axes fraction", "data"), ha=side, va="center", fontsize=8)
 
 
 def _brief(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.report.numbers import plain
-from simulator.report.plots.common import ROW_INCHES, Missing, Plot, equals_together, label_end, name_rows, stacked_rows
+from simulator.report.plots.common import Missing, Plot, equals_together, label_end, name_rows, row_inches, stacked_rows
 from simulator.report.results import Results
 from simulator.report.style import FAINT, Look, PaperFigure, clean_value_axis, footnote, paper, variant_looks
 from simulator.units import count_of
@@ -44,7 +44,7 @@ def steps_plot(results: Results) -> Plot | Missing:
     if list(shown.columns) == ["compute"]:
         return Missing(name, heading, f"compute hides all communication of job {plain(job)}")
     with paper():
-        figure = PaperFigure(1.25 + ROW_INCHES * len(shown))
+        figure = PaperFigure(1.25 + row_inches(len(shown)) * len(shown))
         axes = figure.subplots()
         stacked_rows(axes, shown, PART_LOOK)
         for row, total in enumerate(shown.sum(axis=1)):
@@ -82,7 +82,7 @@ def slowdown_plot(results: Results) -> Plot | Missing:
     variants = [variant for variant in results.variants if variant in set(first["variant"])]
     looks = variant_looks(results.variants)
     with paper():
-        figure = PaperFigure(1.1 + ROW_INCHES * len(variants))
+        figure = PaperFigure(1.1 + row_inches(len(variants)) * len(variants))
         axes = figure.subplots()
         for row, variant in enumerate(variants):
             mine = first[first["variant"] == variant]
@@ -132,7 +132,7 @@ def links_plot(results: Results) -> Plot | Missing:
             for row, column in np.argwhere(~np.isnan(picture)) if len(groups) <= 12 else []:
                 value = picture[row, column] * 100.0
                 ink = "white" if value > 60.0 * most else "#1C2733"
-                axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=ink)
+                axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=8, color=ink)
         step = max(1, len(groups) // 12)
         panels[-1].set_xticks(range(0, len(groups), step), [str(groups[k]) for k in range(0, len(groups), step)])
         panels[-1].set_xlabel("Pod of the lower end of the links (-1: none)")
