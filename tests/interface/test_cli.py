@@ -219,7 +219,7 @@ def test_a_study_tells_the_time_left(scenario, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [["run", "cli.yaml"], ["collective", "--fabric", "rail_400g", "--sizes", "8:64"]])
+@pytest.mark.parametrize("words", [["run", "cli.yaml"], ["collective", "--fabric", "rail_400g", "--ranks", "16"]])
 def test_a_first_run_says_that_it_compiles(scenario, tmp_path, words):
     cold = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     done = command(*words, cwd=tmp_path, env=cold)
