@@ -1,17 +1,19 @@
-"""The one decorator for compiled kernels, and the place where their cache is made safe."""
+"""The one decorator for compiled kernels, the place where their cache is made safe, and word of their compilation."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import event
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).parent
@@ -65,6 +67,38 @@ def kernel(function: _F) -> _F:
         return cast(_F, numba.njit(cache=True)(function))
     finally:
         numba.config.CACHE_DIR = others
+
+
+class _Begin(event.Listener):  # type: ignore[misc]  # Numba has no types
+    """Calls a function once, when a kernel that is not in the cache begins to be compiled."""
+
+    def __init__(self, began: Callable[[], None]) -> None:
+        self._began: Callable[[], None] | None = began
+
+    def on_start(self, _: event.Event) -> None:
+        began, self._began = self._began, None
+        if began is not None:
+            began()
+
+    def on_end(self, _: event.Event) -> None:
+        """Take no notice: how long it took is in ``seconds``."""
+
+
+@contextlib.contextmanager
+def told(began: Callable[[], None]) -> Iterator[None]:
+    """Call a function when this process begins to compile: once, since a first kernel seldom comes alone."""
+    with event.install_listener("numba:compile", _Begin(began)):
+        yield
+
+
+_IN_COMPILER = event.TimingListener()
+# Numba holds this lock while it compiles, and while it loads what it has compiled before.
+event.register("numba:compiler_lock", _IN_COMPILER)
+
+
+def seconds() -> float:
+    """Return how long this process has compiled kernels, or loaded compiled ones, so far."""
+    return float(_IN_COMPILER.duration) if _IN_COMPILER.done else 0.0
 
 
 def _is_writable(folder: Path) -> bool:

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from simulator.cli.options import ScenarioArgument, SetOption
+from simulator.cli.screen import compiling_noted
 
 
+@compiling_noted()
 def check(
     scenario: ScenarioArgument,
     variant: Annotated[

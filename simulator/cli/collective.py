@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from simulator.cli.options import OutputOption
+from simulator.cli.screen import compiling_noted
 
 
+@compiling_noted()
 def collective(
     fabric: Annotated[
         str, typer.Option("--fabric", metavar="F.yaml|PRESET|SCENARIO", help="Fabric.", show_default=False)

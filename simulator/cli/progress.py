@@ -6,9 +6,10 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from simulator.cli.screen import note
+from simulator.cli.screen import COMPILING, note
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _WORDS = {
     "discarding": "starting again: an interrupted study in the same place is discarded (--resume would have kept it)",
-    "compiling": "compiling kernels (first run only)",
+    "compiling": COMPILING,
     "writing": "writing tables, figures and report",
 }
 
@@ -46,7 +47,6 @@ def shown() -> Iterator[Display]:
         Progress,
         TextColumn,
         TimeElapsedColumn,
-        TimeRemainingColumn,
     )
 
     columns = (
@@ -54,8 +54,7 @@ def shown() -> Iterator[Display]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield OnTerminal(bar)
@@ -66,14 +65,14 @@ class OnTerminal:
 
     def __init__(self, bar: Bar) -> None:
         self._bar = bar
-        self._task = bar.add_task("", total=None)
+        self._task = bar.add_task("", total=None, left="")
 
     def update(self, progress: Progress) -> None:
         """Move the bar; say in words what is not a replication."""
         if progress.stage in _WORDS:
             self._bar.console.print(_WORDS[progress.stage], markup=False, highlight=False)
         if progress.total:
-            self._bar.update(self._task, completed=progress.done, total=progress.total)
+            self._bar.update(self._task, completed=progress.done, total=progress.total, left=_left(progress))
 
 
 class Lines:
@@ -81,7 +80,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._started = self._last = time.monotonic()
-        self._first_done: int | None = None
+        self._is_begun = False
 
     def update(self, progress: Progress) -> None:
         """Print a line at the start, every ten seconds and at the end."""
@@ -89,18 +88,18 @@ class Lines:
         if progress.stage in _WORDS:
             note(_WORDS[progress.stage])
             return
-        if self._first_done is None:
-            self._first_done = progress.done
+        if not self._is_begun:
+            self._is_begun = True
             self._started = self._last = now
             resumed = f", {progress.resumed} of them finished before" if progress.resumed else ""
             note(f"{progress.total} replications of variants to do{resumed}")
         elif progress.done == progress.total or now - self._last >= LINE_EVERY_S:
             self._last = now
-            note(f"{progress.done} of {progress.total} done, {self._left(progress, now)}")
+            left = _left(progress)
+            spent = f"{now - self._started:.0f} s"
+            note(f"{progress.done} of {progress.total} done, {spent}" + (f", {left}" if left else ""))
 
-    def _left(self, progress: Progress, now: float) -> str:
-        spent = now - self._started
-        new = progress.done - (self._first_done or 0)
-        if progress.done == progress.total or not new:
-            return f"{spent:.0f} s"
-        return f"{spent:.0f} s, about {spent / new * (progress.total - progress.done):.0f} s left"
+
+def _left(progress: Progress) -> str:
+    """Return the time left in words; empty where there is none or nothing says."""
+    return f"about {timedelta(seconds=round(progress.left_s))} left" if progress.left_s > 0.0 else ""

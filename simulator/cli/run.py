@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from simulator.cli.options import OutputOption, ScenarioArgument, SeedOption, SetOption
+from simulator.cli.screen import compiling_noted
 
 
+@compiling_noted()
 def run(
     scenario: ScenarioArgument,
     variant: Annotated[
@@ -20,18 +22,16 @@ def run(
 ) -> None:
     """Simulate one random world of one variant and print its metrics."""
     from simulator.cli.screen import note, print_pairs, warn
-    from simulator.experiments import kernels, results, store
+    from simulator.experiments import results, store
     from simulator.scenario.resolved import load
     from simulator.scenario.workloads import trace_notes
 
     loaded = load(scenario, settings=settings or ())
     warn(loaded.warnings)
     if variant is not None:
-        loaded.variant(variant)  # an unknown one is refused before anything is compiled
+        loaded.variant(variant)  # an unknown one is refused before anything else
     if output is not None:
         store.demand_replaceable(output.absolute())
-    if not kernels.are_compiled():
-        note("compiling kernels (first run only)")
     result = results.run(loaded, seed=seed, variant=variant)
     saved = None if output is None else result.save(output, loaded)  # first of all: a closed pipe ends the printing
     print(f"{loaded.name}, variant {result.task.variant}, seed {result.seed}, one replication")

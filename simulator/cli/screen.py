@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 WIDTH = 100
+COMPILING = "compiling kernels (first run only)"
 
 
 def note(text: str) -> None:
     """Say something beside the results: on stderr, so that results can be piped."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def compiling_noted() -> Iterator[None]:
+    """Say when kernels begin to be compiled, which takes seconds; they are kept for later runs."""
+    from simulator import compiled
+
+    with compiled.told(lambda: note(COMPILING)):
+        yield
 
 
 def warn(warnings: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shutil
 import tempfile
 import time
@@ -17,11 +18,11 @@ from numpy.typing import NDArray
 
 from simulator.accounting.columns import LOWER_BOUNDS, METRICS
 from simulator.errors import InputError
-from simulator.experiments import kernels, manifest, precision, store, tables
-from simulator.experiments.executors import InProcess, ProcessPool, default_workers, executor
+from simulator.experiments import manifest, precision, store, tables
+from simulator.experiments.executors import default_workers, executor
 from simulator.experiments.own_policies import OwnVariant, comment, own_variants
 from simulator.experiments.records import Task
-from simulator.experiments.replicate import Replicator
+from simulator.experiments.replicate import Done, Replicator
 from simulator.experiments.results import Study
 from simulator.experiments.statistics import DifferenceRow, SummaryRow, difference_rows, summary_rows
 
@@ -39,18 +40,22 @@ class Progress:
     Parameters
     ----------
     stage : {"discarding", "compiling", "simulating", "writing"}
-        What happens now. ``discarding``: an interrupted study in the same place is thrown away; ``compiling``: the
-        first replications also compile the kernels; ``writing``: tables, and the report where there is one.
+        What happens now. ``discarding``: an interrupted study in the same place is thrown away; ``compiling``: a
+        first replication also compiles kernels, told once; ``writing``: tables, and the report where there is one.
     done, total : int
         Replications of variants finished (resumed ones included) and wanted.
     resumed : int
         How many of them an earlier, interrupted study had finished.
+    left_s : float
+        Seconds that the rest will take if it goes on as so far, the compilation of kernels left out; NaN as long as
+        nothing says.
     """
 
     stage: Stage
     done: int
     total: int
     resumed: int = 0
+    left_s: float = math.nan
 
 
 class StudyInterrupted(KeyboardInterrupt):
@@ -319,8 +324,11 @@ class _Counter:
         self._journal = journal
         self._report = report
         self._variants = len(plan.variants)
+        self._workers = plan.workers
         self.total = 0
         self._resumed = len(journal)
+        self._work_s, self._new = 0.0, 0
+        self._is_told = False
 
     def expect(self, replications: int) -> None:
         """Set how many replications there will be and report it."""
@@ -328,47 +336,45 @@ class _Counter:
         self._tell("simulating")
 
     def compiling(self) -> None:
-        """Report that the next replication compiles kernels."""
-        self._tell("compiling")
+        """Report, once, that a replication compiles kernels."""
+        if not self._is_told:
+            self._is_told = True
+            self._tell("compiling")
 
-    def __call__(self, task: Task, record: bytes) -> None:
+    def __call__(self, task: Task, replication: Done) -> None:
         """Keep a finished replication."""
-        self._journal.append(task, record)
+        self._journal.append(task, replication.record)
+        self._work_s += replication.work_s
+        self._new += 1
         self._tell("simulating")
 
     def _tell(self, stage: Stage) -> None:
         # A resumed journal may hold more replications than are wanted now.
         done = min(len(self._journal), self.total)
-        self._report(Progress(stage, done, self.total, min(self._resumed, self.total)))
+        self._report(Progress(stage, done, self.total, min(self._resumed, self.total), self._left_s(self.total - done)))
+
+    def _left_s(self, missing: int) -> float:
+        if missing == 0:
+            return 0.0
+        return self._work_s / self._new * missing / min(self._workers, missing) if self._new else math.nan
 
 
 def _simulate(plan: _Plan, journal: store.Journal, counter: _Counter) -> int:
     """Do all replications that are wanted and missing; return their number."""
     total = plan.replications if plan.precision is None else precision.FIRST_BATCH
     most = len(plan.variants) * total
-    with executor(Replicator(plan.scenario, plan.seed, plan.keep, plan.own), min(plan.workers, most)) as workers:
+    work = Replicator(plan.scenario, plan.seed, plan.keep, plan.own)
+    with executor(work, min(plan.workers, most), counter.compiling) as workers:
         done = 0
         while done < total:
             counter.expect(total)
-            _do_missing(plan.tasks(done, total), journal, counter, workers)
+            workers.run([task for task in plan.tasks(done, total) if task not in journal], counter)
             done = total
             if plan.precision is not None and done < precision.MOST_REPLICATIONS:
                 metric, samples = _samples(plan, journal, done)
                 total = precision.next_total(plan.precision, metric, done, samples)
     journal.sync()
     return total
-
-
-def _do_missing(
-    tasks: list[Task],
-    journal: store.Journal,
-    counter: _Counter,
-    workers: InProcess[Task, bytes] | ProcessPool[Task, bytes],
-) -> None:
-    missing = [task for task in tasks if task not in journal]
-    if missing and not kernels.are_compiled():
-        counter.compiling()
-    workers.run(missing, counter)
 
 
 def _samples(plan: _Plan, journal: store.Journal, done: int) -> tuple[str, list[NDArray[np.float64]]]:

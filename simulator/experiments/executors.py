@@ -22,8 +22,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.reduction import ForkingPickler
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from simulator import compiled
 from simulator.errors import SimulatorError
 
 TASKS_PER_WORKER = 2
@@ -31,6 +32,9 @@ TASKS_PER_WORKER = 2
 
 DEATHS_OVER_ONE_TASK = 3
 """Workers that may die over the same task before the study gives up."""
+
+Answer = Literal["done", "failed", "compiling"]
+"""What a worker says: the result of a task, its error, or that it begins to compile kernels."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -49,13 +53,15 @@ class Work(Protocol[T_contra, R_co]):
 class InProcess(Generic[T, R]):
     """Does the tasks one after the other in this process."""
 
-    def __init__(self, work: Work[T, R]) -> None:
+    def __init__(self, work: Work[T, R], on_compiling: Callable[[], None]) -> None:
         self._work = work
+        self._on_compiling = on_compiling
 
     def run(self, tasks: Iterable[T], on_result: Callable[[T, R], None]) -> None:
         """Do all tasks in order."""
-        for task in tasks:
-            on_result(task, self._work(task))
+        with compiled.told(self._on_compiling):
+            for task in tasks:
+                on_result(task, self._work(task))
 
 
 class ProcessPool(Generic[T, R]):
@@ -67,6 +73,8 @@ class ProcessPool(Generic[T, R]):
         Sent to each worker once.
     workers : int
         Number of processes.
+    on_compiling : function
+        Called when a worker begins to compile kernels.
 
     Notes
     -----
@@ -74,8 +82,9 @@ class ProcessPool(Generic[T, R]):
     else; in the pool of the standard library, whose workers share one, the parent waits for the rest without end.
     """
 
-    def __init__(self, work: Work[T, R], workers: int) -> None:
+    def __init__(self, work: Work[T, R], workers: int, on_compiling: Callable[[], None]) -> None:
         self._work = work
+        self._on_compiling = on_compiling
         self._number = workers
         self._workers: list[_Worker[T]] = []
 
@@ -99,12 +108,15 @@ class ProcessPool(Generic[T, R]):
             for connection in multiprocessing.connection.wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]  # wait returns what it was given
                 try:
-                    is_done, value = worker.connection.recv()
+                    answer, value = worker.connection.recv()
                 except (EOFError, OSError):
                     self._bury(worker, again, deaths)
                     continue
-                if not is_done:
+                if answer == "failed":
                     raise value
+                if answer == "compiling":
+                    self._on_compiling()
+                    continue
                 on_result(worker.tasks.popleft(), value)
 
     def _hire(self) -> None:
@@ -171,12 +183,14 @@ class _Worker(Generic[T]):
 
 
 @contextlib.contextmanager
-def executor(work: Work[T, R], workers: int) -> Iterator[InProcess[T, R] | ProcessPool[T, R]]:
+def executor(
+    work: Work[T, R], workers: int, on_compiling: Callable[[], None] = lambda: None
+) -> Iterator[InProcess[T, R] | ProcessPool[T, R]]:
     """Return the executor for a number of workers; 1 runs in this process."""
     if workers == 1:
-        yield InProcess(work)
+        yield InProcess(work, on_compiling)
         return
-    pool: ProcessPool[T, R] = ProcessPool(work, workers)
+    pool: ProcessPool[T, R] = ProcessPool(work, workers, on_compiling)
     try:
         yield pool
     finally:
@@ -197,25 +211,30 @@ def _serve(work: Work[Any, Any], connection: multiprocessing.connection.Connecti
     """Answer tasks until the parent is gone; deaf to Ctrl-C, because the parent decides what it means."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    while True:
-        try:
-            task = connection.recv()
-        except EOFError:
-            return
-        connection.send_bytes(_answer(work, task))
+    with compiled.told(lambda: connection.send_bytes(_packed("compiling", None))):
+        while True:
+            try:
+                task = connection.recv()
+            except EOFError:
+                return
+            connection.send_bytes(_answer(work, task))
 
 
 def _answer(work: Work[Any, Any], task: Any) -> bytes:
-    """Return (whether it worked, result or error), pickled."""
+    """Return the result or error of a task, pickled."""
     try:
-        return bytes(ForkingPickler.dumps((True, work(task))))
+        return _packed("done", work(task))
     except SimulatorError as error:
-        return bytes(ForkingPickler.dumps((False, error)))
+        return _packed("failed", error)
     except Exception as error:  # a fault of ours: told to the parent with its traceback
         text = traceback.format_exc()
         failure = RuntimeError(f"{type(error).__name__}: {error}")
         failure.add_note(f"in a worker process, doing {task}:\n{text}")
-        return bytes(ForkingPickler.dumps((False, failure)))
+        return _packed("failed", failure)
+
+
+def _packed(answer: Answer, value: Any) -> bytes:
+    return bytes(ForkingPickler.dumps((answer, value)))
 
 
 def _leave_with_parent() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from simulator import compiled
 from simulator.accounting.outcome import Outcome
 from simulator.engine.world import World
 from simulator.errors import SimulatorError
@@ -15,6 +17,23 @@ from simulator.experiments.records import Task, encode
 
 if TYPE_CHECKING:
     from simulator.scenario.resolved import Scenario
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished replication.
+
+    Parameters
+    ----------
+    record : bytes
+        As ``records.encode`` writes it.
+    work_s : float
+        Seconds that it took, without those of loading modules and of compiling and loading kernels, which only the
+        first replications of a process need.
+    """
+
+    record: bytes
+    work_s: float
 
 
 @dataclass(frozen=True)
@@ -38,10 +57,15 @@ class Replicator:
     keep: str
     own: Mapping[str, OwnVariant] = field(default_factory=dict)
 
-    def __call__(self, task: Task) -> bytes:
-        """Return the record of a replication; an error says which replication failed."""
+    def __call__(self, task: Task) -> Done:
+        """Return a replication and its time; an error says which replication failed."""
+        import simulator.engine
+        import simulator.scenario.assembly  # noqa: F401  # before the clock starts
+
+        start_s = time.perf_counter() - compiled.seconds()
         try:
-            return encode(task, self._outcome(task), self.keep)
+            record = encode(task, self._outcome(task), self.keep)
+            return Done(record, time.perf_counter() - compiled.seconds() - start_s)
         except SimulatorError as error:
             error.add_note(str(task))
             raise

@@ -2,6 +2,8 @@
 
 import html
 import json
+import math
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +14,8 @@ import pytest
 from command_line import command, invoke
 
 import simulator
+from simulator.cli import progress
+from simulator.experiments.compare import Progress
 
 SCENARIO = """\
 name: cli
@@ -182,6 +186,47 @@ def test_compare_writes_the_whole_folder_and_ends_with_the_report(scenario, tmp_
     report = invoke("report", folder)
     assert report.returncode == 0, report.stderr
     assert report.stdout.splitlines()[:-1] == done.stdout.splitlines()[:-1]
+
+
+def test_progress_says_the_time_left_and_names_the_compilation_of_kernels(monkeypatch, capsys):
+    clock = iter([0.0, 1.0, 2.0, 9.0, 13.0, 14.0, 40.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    lines = progress.Lines()
+    for step in (
+        Progress("simulating", 0, 20),
+        Progress("compiling", 0, 20),
+        Progress("simulating", 1, 20, 0, 75.4),  # too soon after the last line
+        Progress("simulating", 2, 20, 0, 71.6),
+        Progress("simulating", 3, 20, 0, 68.0),
+        Progress("simulating", 20, 20, 0, 0.0),
+    ):
+        lines.update(step)
+    assert capsys.readouterr().err.splitlines() == [
+        "20 replications of variants to do",
+        "compiling kernels (first run only)",
+        "2 of 20 done, 12 s, about 0:01:12 left",
+        "20 of 20 done, 39 s",
+    ]
+
+
+def test_a_study_tells_the_time_left(scenario, tmp_path):
+    told = []
+    simulator.compare(simulator.load(scenario), replications=3, workers=1, progress=told.append)
+    running = [step for step in told if step.stage == "simulating"]
+    assert math.isnan(running[0].left_s)
+    assert all(step.left_s > 0.0 for step in running[1:-1])
+    assert running[-1].left_s == 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["run", "cli.yaml"], ["collective", "--fabric", "rail_400g", "--ranks", "16"]])
+def test_a_first_run_says_that_it_compiles(scenario, tmp_path, words):
+    cold = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    done = command(*words, cwd=tmp_path, env=cold)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("compiling kernels (first run only)\n") == 1
+    done = command(*words, cwd=tmp_path, env=cold)
+    assert "compiling" not in done.stderr
 
 
 SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"

@@ -1,13 +1,18 @@
-"""The cache of compiled kernels: thrown away with what a kernel is made from, kept whatever else changes."""
+"""The cache of compiled kernels, thrown away with what a kernel is made from and kept whatever else changes, and word
+of their compilation."""
 
 from __future__ import annotations
 
 import ast
+import time
 from pathlib import Path
 
+import numba
 import pytest
 
 from simulator import compiled
+from simulator.experiments import replicate
+from simulator.experiments.records import Task
 
 PACKAGE = Path(compiled.__file__).parent
 
@@ -72,3 +77,45 @@ def test_what_every_kernel_is_made_from_is_what_python_imports() -> None:
     assert len(files) > 10
     for file in files:
         assert set(compiled.sources(file)) == closure(file), file
+
+
+def compile_anew() -> None:
+    """Compile a kernel that calls another one, as nobody has done before."""
+    inner = numba.njit(lambda x: x + 1)
+    numba.njit(lambda x: inner(x) * 2)(1)
+
+
+def test_one_is_told_once_that_kernels_are_compiled_and_how_long_it_took() -> None:
+    told: list[float] = []
+    before = compiled.seconds()
+    start = time.perf_counter()
+    with compiled.told(lambda: told.append(compiled.seconds())):
+        compile_anew()
+        compile_anew()
+    spent = time.perf_counter() - start
+    assert told == [before], "as it begins, and once"
+    assert 0.5 * spent < compiled.seconds() - before < spent, "nested ones are not counted twice"
+    compile_anew()
+    assert len(told) == 1, "nobody listens any more"
+
+
+def test_what_is_compiled_already_is_not_told() -> None:
+    twice = numba.njit(lambda x: 2 * x)
+    twice(1)
+    told: list[bool] = []
+    with compiled.told(lambda: told.append(True)):
+        twice(3)
+    assert told == []
+
+
+def test_the_time_of_a_replication_leaves_compilation_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_: object) -> bytes:
+        compile_anew()
+        return b"record"
+
+    monkeypatch.setattr(replicate, "simulate", slow)
+    monkeypatch.setattr(replicate, "encode", lambda task, outcome, keep: outcome)
+    start = time.perf_counter()
+    done = replicate.Replicator(None, 1, "first")(Task("base", 0))  # type: ignore[arg-type]
+    assert done.record == b"record"
+    assert 0.0 <= done.work_s < 0.5 * (time.perf_counter() - start)

@@ -56,6 +56,10 @@ def deaf(task):
 
 def sleeps(task):
     time.sleep(task)
+
+def compiles(task):
+    import numba
+    return numba.njit(lambda x: x + task)(1)
 """
 
 
@@ -121,6 +125,19 @@ def test_faults_of_ours_come_with_the_traceback_of_the_worker(work):
     with pytest.raises(RuntimeError, match="IndexError: list index out of range") as caught:
         results(work.breaks, [5], 2)
     assert "return [][task]" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_say_when_they_begin_to_compile_kernels(work, workers):
+    told, collected = [], {}
+    with executors.executor(work.compiles, workers, lambda: told.append(True)) as executor:
+        executor.run(range(5), collected.__setitem__)
+    assert collected == {task: task + 1 for task in range(5)}
+    assert 1 <= len(told) <= workers
+    told.clear()
+    with executors.executor(work.square, workers, lambda: told.append(True)) as executor:
+        executor.run(range(5), collected.__setitem__)
+    assert told == []
 
 
 def test_gives_up_when_workers_die_without_end(work):
