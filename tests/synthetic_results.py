@@ -129,7 +129,9 @@ def _tables(variants: Sequence[str], worlds: list[pd.DataFrame], generator: np.r
                 rows["series"] += _series(where, generator, place)
                 rows["jobs"].append(where | _job(shares, world))
                 rows["queue"] += _queue(where)
-                rows["spans"] += [where | {"node": 0, "job": "pretrain", "gpus": 8, "start_s": 0.0, "end_s": HORIZON_S}]
+                span = where | {"node": 0, "gpus": 8}
+                rows["spans"] += [span | {"job": "pretrain", "start_s": 0.0, "end_s": HORIZON_S / 2}]
+                rows["spans"] += [span | {"job": "evaluation", "start_s": HORIZON_S / 2, "end_s": HORIZON_S}]
                 for tier, pods in (("host", 4), ("leaf_spine", 4), ("spine_core", 4)):
                     for pod in range(pods):
                         load = (0.1 + 0.05 * pod) * (1.0 + place)

@@ -18,12 +18,23 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.text import Text
 from synthetic_results import GPUS_PER_NODE, NODES, VARIANTS, write_results
 
 from simulator.accounting.columns import BUCKETS, METRICS, TABLES
 from simulator.errors import InputError
 from simulator.report import plot_metric, read_results, terminal_report, write_report
-from simulator.report.plots.common import DURATIONS, Missing, Plot, legible_end, log_axis, parts_up_to
+from simulator.report.plots import all_plots
+from simulator.report.plots.common import (
+    DURATIONS,
+    Missing,
+    Plot,
+    equals_together,
+    legible_end,
+    log_axis,
+    near_together,
+    parts_up_to,
+)
 from simulator.report.plots.incidents import stage_means
 from simulator.report.plots.ledger import _zoom
 from simulator.report.plots.metrics import answer_plot
@@ -31,7 +42,7 @@ from simulator.report.plots.pareto import class_counts, poisson_interval
 from simulator.report.plots.published import published_plot
 from simulator.report.plots.queues import _load, placed_in_rows, queue_plot
 from simulator.report.plots.states import exceedance
-from simulator.report.style import _VARIANT_COLOURS, BUCKET_LOOK, PaperFigure, variant_looks
+from simulator.report.style import _VARIANT_COLOURS, BUCKET_LOOK, WIDTH_INCHES, PaperFigure, variant_looks
 from simulator.report.tables import ledger_shares, study_answer
 
 FIGURES = (
@@ -283,6 +294,48 @@ def test_any_number_of_variants_and_long_names(tmp_path: Path, count: int) -> No
     assert (folder / "figures" / "ledger.svg").exists()
     text = Page((folder / "report.html").read_text(encoding="utf-8")).text
     assert all(name in text for name in variants)
+
+
+def test_letters_of_figures_are_legible_on_a_telephone(folder: Path) -> None:
+    plots = [plot for plot in all_plots(read_results(folder)) if isinstance(plot, Plot)]
+    assert plots
+    for plot in plots:
+        points = [text.get_fontsize() for text in plot.figure.findobj(Text) if text.get_text()]
+        screen = 420 / (WIDTH_INCHES * 96)  # pixels of a screen, to those of the figure
+        assert min(points) * 96 / 72 * screen >= 8, plot.name
+
+
+def test_of_many_variants_the_page_shows_what_decides_and_folds_the_rest(tmp_path: Path) -> None:
+    facts = {"metrics_shown": [metric.name for metric in METRICS]}
+    folder = write_results(tmp_path, variants=[f"v{i}" for i in range(9)], replications=6, facts=facts)
+    write_report(folder)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    results = read_results(folder)
+    assert len(results.metrics_deciding) <= 7 < len(results.metrics_shown)
+    assert results.answer_metric in results.metrics_deciding
+    assert "<summary>Further metrics</summary>" in page
+    assert "<summary>Differences of all metrics</summary>" in page
+
+
+def test_metrics_in_which_no_variant_differs_do_not_decide(folder: Path) -> None:
+    results = read_results(folder)
+    same = results.differences["metric"].isin(["availability", "energy_j"])
+    results.differences.loc[same, ["mean_difference", "ci_low", "ci_high"]] = 0.0
+    assert {"availability", "energy_j"}.isdisjoint(results.metrics_deciding)
+
+
+def test_variants_that_look_alike_share_a_picture() -> None:
+    one, other = pd.DataFrame({"gpus": [1, 2]}), pd.DataFrame({"gpus": [1, 3]})
+    assert equals_together({"a": one, "b": one}) == {"a": "all variants"}
+    assert equals_together({"a": one, "b": other, "c": one}) == {"a": "a and 1 like it", "b": "b"}
+
+
+def test_an_axis_ends_before_what_is_far_from_all_else() -> None:
+    near = [(0.0, 1.0), (1.0, 2.0), (0.5, 3.0)]
+    assert near_together([*near, (90.0, 110.0)]) == (0.0, 3.0)
+    assert near_together([*near, (20.0, 25.0)]) is None  # not that far
+    assert near_together([*near, (90.0, 110.0), (-200.0, -100.0)]) is None  # more than a quarter
+    assert near_together([(1.0, 1.0)] * 4 + [(9.0, 9.0)]) is None  # the others are one point
 
 
 def test_many_points_are_drawn_as_an_image(tmp_path: Path) -> None:
