@@ -123,12 +123,13 @@ def read_sacct(folder: Path, variant: str | None = None) -> pd.DataFrame:
     """
     import pyarrow as pa
 
-    allowed = "a results folder that run or compare of this version wrote"
+    allowed = "a results folder that run or compare wrote"
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())
         # The folder of one run has one of the scenario's variants.
         variants = [manifest["variant"]] if "variant" in manifest else list(manifest["variants"])
-        starts, base = manifest["log_start"], {row["variant"]: row["of"] for row in manifest["own_policies"]}
+        # Earlier versions wrote neither the start of the log nor how its jobs ended.
+        starts, base = manifest.get("log_start", {}), {row["variant"]: row["of"] for row in manifest["own_policies"]}
         tables = [pd.read_parquet(folder / f"{name}.parquet") for name in ("jobs", "ledger", "series")]
     except FileNotFoundError:
         raise InputError("no results folder", found=str(folder), allowed=allowed) from None
@@ -138,6 +139,8 @@ def read_sacct(folder: Path, variant: str | None = None) -> pd.DataFrame:
     if chosen not in variants:
         raise InputError("unknown variant", found=repr(chosen), allowed=", ".join(variants))
     jobs, ledger, series = (t[(t["variant"] == chosen) & (t["replication"] == t["replication"].min())] for t in tables)
+    if "ending" not in jobs:
+        jobs = jobs.assign(ending="")
     start = starts.get(base.get(chosen, chosen))
     return sacct_table(jobs, simulated_s(ledger, series), None if start is None else datetime.fromisoformat(start))
 
