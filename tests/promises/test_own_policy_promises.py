@@ -156,6 +156,7 @@ def test_replication_zero_is_what_run_gives_and_the_rest_of_the_study_is_as_with
     assert without.manifest["own_policies"] == []
 
 
+@pytest.mark.slow
 def test_precision_counts_own_variants_too(path):
     short = sim.load(path, overrides={"horizon": "8 h"})
     studies = [sim.compare(short, precision=0.9, workers=w, policies={"mine": {"scheduling": Easy()}}) for w in (1, 2)]
@@ -233,6 +234,7 @@ def test_a_finished_study_with_own_policies_is_not_taken_for_one_without(scenari
     assert again.variants == ["fifo", "easy"]
 
 
+@pytest.mark.slow
 def test_what_a_killed_study_with_own_policies_left_is_not_resumed(path, scenario, tmp_path):
     script = SCRIPT.replace("workers=int(workers)", "workers=2, progress=stop").replace(
         "print(", "import os, signal\ndef stop(p):\n    if p.done == 5: os.kill(os.getpid(), signal.SIGKILL)\nprint(", 1

@@ -48,7 +48,12 @@ def assert_covers(samples: list[float], expected: float) -> None:
 
 @pytest.mark.parametrize(
     ("servers", "load", "jobs"),
-    [(1, 0.5, 1500), (2, 0.8, 3000), (4, 0.9, 6000), pytest.param(16, 0.8, 9000, marks=pytest.mark.slow)],
+    [
+        (1, 0.5, 1500),
+        (2, 0.8, 3000),
+        pytest.param(4, 0.9, 6000, marks=pytest.mark.slow),
+        pytest.param(16, 0.8, 9000, marks=pytest.mark.slow),
+    ],
 )
 def test_single_node_jobs_wait_as_erlang_c_says(servers: int, load: float, jobs: int) -> None:
     """How many wait, how long on average, and how many longer than half a mean wait of those who wait."""
@@ -69,7 +74,14 @@ MG1 = [
 ]
 
 
-@pytest.mark.parametrize("row", MG1, ids=lambda row: f"rho{row['utilisation']}-cv2-{row['service_cv_squared']}")
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, marks=pytest.mark.slow if float(row["utilisation"]) > 0.7 and row is not MG1[-1] else ())
+        for row in MG1
+    ],
+    ids=lambda row: f"rho{row['utilisation']}-cv2-{row['service_cv_squared']}",
+)
 def test_t04_whole_machine_jobs_wait_as_pollaczek_and_khinchine_say(row: dict[str, str]) -> None:
     """One job at a time on four nodes, run times of the given squared coefficient of variation (gamma)."""
     load, cv2 = float(row["utilisation"]), float(row["service_cv_squared"])
