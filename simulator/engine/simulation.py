@@ -82,6 +82,8 @@ class Simulation:
         self.env.process(self.dispatcher.arrivals())
         self._start_faults()
         self.env.process(self.sampler.sample())
+        if self.world.horizon_s is None and not len(self.world.jobs):
+            self.end()
         self.env.run(until=self._all_ended if self.world.horizon_s is None else self.world.horizon_s)
         self.interconnect.close()
         self.standstill.close()

@@ -60,15 +60,27 @@ def _change(k: int, sign: int, level: int, first: Ints, node_of: Ints, gpus_of: 
 
 
 @kernel
+def freed_by(
+    jobs: Ints, free: Ints, known_jobs: int, per_node: int, holder: Ints, tenant_job: Ints, tenant_gpus: Ints
+) -> Ints:
+    """Return the free GPUs of each node once some jobs are gone; parameters as of `fewest_preempted`."""
+    left = free.copy()
+    everywhere = np.ones(len(free), np.bool_)
+    first, node_of, gpus_of = _places_of(jobs, known_jobs, per_node, everywhere, holder, tenant_job, tenant_gpus)
+    for k in range(len(jobs)):
+        _change(k, 1, 0, first, node_of, gpus_of, left)
+    return left
+
+
+@kernel
 def fewest_preempted(
     free: Ints,
     level: int,
     need: int,
-    leaving: Ints,
     candidates: Ints,
+    is_open: Bools,
     known_jobs: int,
     per_node: int,
-    is_open: Bools,
     holder: Ints,
     tenant_job: Ints,
     tenant_gpus: Ints,
@@ -78,19 +90,18 @@ def fewest_preempted(
     Parameters
     ----------
     free : int array, shape (nodes,)
-        GPUs that the waiting job could take of each node now; 0 where the node is closed to it.
+        GPUs that the waiting job could take of each node now, or once others told to go are gone; 0 where the node is
+        closed to it.
     level, need : int
         It wants so many nodes (1 for a part of one) with so many free GPUs each.
-    leaving : int array
-        Jobs that have been told to go; theirs count as free.
     candidates : int array
         Jobs that can be taken off, the first to go first.
+    is_open : bool array, shape (nodes,)
+        Whether the waiting job may use the node.
     known_jobs : int
         Number of jobs, above every index.
     per_node : int
         GPUs of a node.
-    is_open : bool array, shape (nodes,)
-        Whether the waiting job may use the node.
     holder, tenant_job, tenant_gpus : arrays
         Who has which node, as in ``NodesView``; without tenants arrays of shape (nodes, 0).
 
@@ -109,21 +120,18 @@ def fewest_preempted(
     roomy = 0
     for node in range(len(left)):
         roomy += left[node] >= level
-    jobs = np.concatenate((leaving, candidates))
-    first, node_of, gpus_of = _places_of(jobs, known_jobs, per_node, is_open, holder, tenant_job, tenant_gpus)
-    n_leaving, last = len(leaving), len(leaving)
-    for k in range(n_leaving):
-        roomy += _change(k, 1, level, first, node_of, gpus_of, left)
-    while roomy < need and last < len(jobs):
+    first, node_of, gpus_of = _places_of(candidates, known_jobs, per_node, is_open, holder, tenant_job, tenant_gpus)
+    last = 0
+    while roomy < need and last < len(candidates):
         roomy += _change(last, 1, level, first, node_of, gpus_of, left)
         last += 1
     if roomy < need:
         return False, np.empty(0, np.int64)
-    goes = np.ones(last - n_leaving, np.bool_)
-    for k in range(last - 2, n_leaving - 1, -1):  # the last one is needed
+    goes = np.ones(last, np.bool_)
+    for k in range(last - 2, -1, -1):  # the last one is needed
         roomy += _change(k, -1, level, first, node_of, gpus_of, left)
         if roomy >= need:
-            goes[k - n_leaving] = False
+            goes[k] = False
         else:
             roomy += _change(k, 1, level, first, node_of, gpus_of, left)
     return True, np.flatnonzero(goes)

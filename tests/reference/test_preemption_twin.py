@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.scheduling.preemption import fewest_preempted
+from simulator.scheduling.preemption import fewest_preempted, freed_by
 
 PER_NODE = 4
 
@@ -84,19 +84,9 @@ def test_it_takes_those_that_the_rule_takes_and_nobody_who_is_not_needed(
                 tenant_job[row, slot], tenant_gpus[row, slot] = job, gpus
     is_open = np.array([node.is_open for node in nodes])
     free = np.array([node.free if node.is_open else 0 for node in nodes])
-    found, places = fewest_preempted(
-        free,
-        level,
-        need,
-        np.array(leaving, dtype=np.int64),
-        np.array(candidates, dtype=np.int64),
-        20,
-        PER_NODE,
-        is_open,
-        holder,
-        tenant_job,
-        tenant_gpus,
-    )
+    held = (20, PER_NODE, holder, tenant_job, tenant_gpus)
+    free = np.where(is_open, freed_by(np.array(leaving, dtype=np.int64), free, *held), 0)
+    found, places = fewest_preempted(free, level, need, np.array(candidates, dtype=np.int64), is_open, *held)
     chosen = [candidates[place] for place in places.tolist()] if found else None
     assert chosen == plain(nodes, leaving, candidates, level, need)
     if chosen:

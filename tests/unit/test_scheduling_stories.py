@@ -96,6 +96,27 @@ def test_nobody_is_taken_off_in_vain() -> None:
     assert times(outcome, "start_s")[2] == 500
 
 
+@pytest.mark.parametrize("shares", [False, True])
+def test_the_victims_of_all_who_wait_are_told_at_once(shares: bool) -> None:
+    """Four jobs of class 0 on all nodes or halves of them, four of class 1 at 2 h, a grace of half an hour."""
+    policy = Preemptive(grace=1800.0)
+    jobs = job_table(
+        [1] * 8, [1e6] * 4 + [3600.0] * 4, [0.0] * 4 + [7200.0] * 4, priority=[0] * 4 + [1] * 4,
+        gpus=[4 if shares else 8] * 8, shares=[shares] * 8,
+    )  # fmt: skip
+    outcome = story(cluster(2 if shares else 4, jobs, scheduling=policy), [])
+    assert times(outcome, "start_s")[4:] == [9000.0] * 4
+    assert outcome.summary["preemptions"] == 4
+
+
+def test_those_who_wait_share_what_others_leave_and_take_no_more() -> None:
+    """A job of two nodes goes for one of class 2 that wants one; the next, of class 1, has the other: one victim."""
+    jobs = job_table([2, 2, 1, 1], [1e6, 1e6, 50.0, 50.0], [0.0, 0.0, 100.0, 100.0], priority=[0, 0, 2, 1])
+    outcome = story(cluster(4, jobs, scheduling=Preemptive(grace=60.0)), [])
+    assert times(outcome, "start_s")[2:] == [160, 160]
+    assert outcome.summary["preemptions"] == 1
+
+
 def test_a_budget_of_preemptions_protects_a_job() -> None:
     jobs = job_table([2, 2, 2], [1000.0, 10.0, 10.0], [0.0, 100.0, 200.0], priority=[0, 1, 1])
     outcome = story(cluster(2, jobs, scheduling=Preemptive(most_preemptions=1)), [])
@@ -179,6 +200,13 @@ def test_an_account_borrows_what_is_idle_and_gives_it_back_when_the_owner_wants_
     assert times(outcome, "end_s")[2:4] == [150 + 942, 160 + 953]
 
 
+def test_what_is_lent_to_others_is_reclaimed_for_all_who_wait_at_once() -> None:
+    jobs = job_table([1] * 8, [1e6] * 4 + [3600.0] * 4, [0.0] * 4 + [7200.0] * 4, account=["b"] * 4 + ["a"] * 4)
+    outcome = story(cluster(4, jobs, scheduling=Quota(quotas=(("a", 32.0),), grace=1800.0)), [])
+    assert times(outcome, "start_s")[4:] == [9000.0] * 4
+    assert outcome.summary["preemptions"] == 4
+
+
 def test_an_account_within_its_quota_is_never_reclaimed_from_and_nobody_borrows_where_that_is_off() -> None:
     jobs = job_table([2, 2, 3], [100.0] * 3, [0.0, 1.0, 2.0], account=["a", "a", "b"])
     outcome = story(cluster(4, jobs, scheduling=Quota(quotas=(("a", 16.0), ("b", 24.0)), borrowing=False)), [])
@@ -227,6 +255,19 @@ def test_a_job_starts_on_the_nodes_that_are_free_and_changes_no_sooner_than_it_m
     assert times(outcome, "start_s") == [0, 10]
     assert times(outcome, "end_s") == [500, 410]  # 400 node-seconds on one node
     assert times(outcome, "nodes") == [3, 1]
+
+
+@pytest.mark.parametrize("gpus", [4, 8])
+def test_it_gives_up_a_node_for_a_part_of_one_too(gpus: int) -> None:
+    """A job on both nodes that may run on one; a job of 4 or 8 GPUs comes after an hour."""
+    jobs = replace(
+        elastic([2, 1], [36000.0, 100.0], [0.0, 3600.0], [(1, 2), (1, 1)]),
+        gpus=np.array([16, gpus]),
+        shares=np.array([False, gpus < 8]),
+    )
+    curves = {"curves": (GoodputCurve(0.0, 0.0),)}
+    outcome = story(cluster(2, jobs, scheduling=Elastic(), **curves), [])
+    assert times(outcome, "start_s") == [0, 3600]
 
 
 def test_it_gives_up_what_the_waiting_job_may_use_and_nothing_where_that_does_not_help() -> None:

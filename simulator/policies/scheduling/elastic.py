@@ -21,7 +21,8 @@ class Elastic:
     """First in, first out with widths that follow the load.
 
     The first job that does not fit at its nominal width starts on the nodes that are free if it can run on so few. If
-    not, running jobs give up nodes, just as many as it needs at least, each node from the job that slows down least.
+    not, running jobs give up nodes, just as many as it needs at least (one for a part of a node), each node from the
+    job that slows down least.
     While nobody waits free nodes go one by one to the job that gains most. A job's width changes no sooner than
     ``min_interval`` after its start or its last change, and it grows only for a speed-up of ``least_gain``: a change
     costs a restart. Speeds are those of the jobs' goodput curves. Jobs that save nothing keep their width.
@@ -46,13 +47,13 @@ class Elastic:
         if started:
             return [*started, Wake(view.now_s)]  # what is left once these have started
         job, known = int(view.queue.job[0]), view.queue.known
-        fewest = int(known.fewest[job])
-        if known.shares[job]:
-            return starts_in_order(view, None, self.backfill)
-        free = min(whole_nodes(view, 0), int(known.most[job]))
-        if free >= fewest:
-            return [Start(job, nodes=free), Wake(view.now_s)]
-        changes, again_s = self._shrink(view, fewest - free)
+        missing = 1  # a part of a node that fits nowhere
+        if not known.shares[job]:
+            free = min(whole_nodes(view, 0), int(known.most[job]))
+            missing = int(known.fewest[job]) - free
+            if missing <= 0:
+                return [Start(job, nodes=free), Wake(view.now_s)]
+        changes, again_s = self._shrink(view, missing)
         if changes:
             return [*changes, Wake(view.now_s)]
         return [Wake(again_s), *starts_in_order(view, None, self.backfill)]
