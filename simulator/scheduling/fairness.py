@@ -43,7 +43,7 @@ def account_tree(accounts: tuple[str, ...], shares: Mapping[str, float]) -> Acco
     accounts : tuple of str
         Names, with groups before a slash.
     shares : mapping of str to float
-        Positive shares by name of an account or group; 1 for all others.
+        Shares by name of an account or group, 0 or more; 1 for all others.
     """
     groups = {prefix for name in accounts for prefix in _prefixes(name)[:-1]}
     member: dict[tuple[str, bool], int] = {}  # by name, and whether it is the group's own jobs
@@ -107,18 +107,15 @@ def classic_factor(tree: AccountTree, usage_gpu_s: Floats) -> Floats:
     -----
     Both are fractions of the whole machine. The share is the product of the shares along the path. The usage is
     effective: an account answers for its siblings, ``E = U + (E_group - U) s`` with its share ``s`` among them, and
-    ``E = U`` at the top.
+    ``E = U`` at the top. The factor of an account without a share is 0.
 
     References
     ----------
     Slurm, "Classic Fairshare Algorithm", slurm.schedmd.com/classic_fair_share.html.
     """
     usage = usage_of_members(tree, usage_gpu_s)
-    total = float(usage_gpu_s.sum())
-    if total <= 0.0:
-        return np.ones(len(usage_gpu_s))
-    usage /= total
-    share = tree.share / tree.siblings
+    usage /= float(usage_gpu_s.sum()) or 1.0
+    share = _share_of_siblings(tree)
     entitled = np.ones(len(usage_gpu_s))
     effective = np.zeros(len(usage_gpu_s))
     for level, column in enumerate(tree.path.T):
@@ -127,7 +124,13 @@ def classic_factor(tree: AccountTree, usage_gpu_s: Floats) -> Floats:
         own = usage[mine]
         effective[there] = own if level == 0 else own + (effective[there] - own) * share[mine]
         entitled[there] *= share[mine]
-    return np.asarray(np.exp2(-effective / entitled))
+    entitling = np.where(entitled > 0.0, entitled, 1.0)
+    return np.where(entitled > 0.0, np.exp2(-effective / entitling), 0.0)
+
+
+def _share_of_siblings(tree: AccountTree) -> Floats:
+    """Return the fraction of its siblings' shares that each member has, 0 where none has any."""
+    return np.divide(tree.share, tree.siblings, out=np.zeros(len(tree.share)), where=tree.siblings > 0.0)
 
 
 def fair_tree_factor(tree: AccountTree, usage_gpu_s: Floats) -> Floats:
@@ -141,9 +144,10 @@ def fair_tree_factor(tree: AccountTree, usage_gpu_s: Floats) -> Floats:
     Notes
     -----
     Among siblings the one with the greatest share ÷ usage comes first, with everything below it; without usage the
-    quotient is infinite. Groups that tie compare what is below them as if it were one group's; an account comes before
-    a group it ties with. So accounts are ordered by the quotients along their paths, one level after the other. The
-    factor of the account in place ``k`` (from 0) of ``n`` is ``(n - k) / n``, and equal ones share the better place.
+    quotient is infinite, without a share it is 0. Groups that tie compare what is below them as if it were one
+    group's; an account shares the place of the first account of a group it ties with. So accounts are ordered by the
+    quotients along their paths, one level after the other. The factor of the account in place ``k`` (from 0) of ``n``
+    is ``(n - k) / n``, and equal ones share the better place.
 
     References
     ----------
@@ -159,7 +163,8 @@ def fair_tree_factor(tree: AccountTree, usage_gpu_s: Floats) -> Floats:
         above = usage_gpu_s.sum() if level == 0 else usage[tree.path[there, level - 1]]
         of_siblings[column[there]] = above
     with np.errstate(divide="ignore", invalid="ignore"):
-        quotient = np.where(usage > 0.0, (tree.share / tree.siblings) / (usage / of_siblings), np.inf)
+        quotient = np.where(usage > 0.0, _share_of_siblings(tree) / (usage / of_siblings), np.inf)
+    quotient[tree.share == 0.0] = 0.0
     keys = []
     for level in range(depth):
         column = tree.path[:, level]
@@ -167,10 +172,12 @@ def fair_tree_factor(tree: AccountTree, usage_gpu_s: Floats) -> Floats:
         is_group = (tree.path[:, level + 1] >= 0) if level + 1 < depth else np.zeros(n, dtype=np.bool_)
         keys += [np.where(there, -quotient[column], 0.0), is_group.astype(np.float64)]
     order = np.lexsort(keys[::-1])
-    is_new = np.zeros(n, dtype=np.bool_)
-    for key in keys:
-        is_new[1:] |= key[order][1:] != key[order][:-1]
-    place = np.maximum.accumulate(np.where(is_new, np.arange(n), 0))
+    is_new, is_decided = np.zeros(n, dtype=np.bool_), np.zeros(max(n - 1, 0), dtype=np.bool_)
+    for place, key in enumerate(keys):  # by the first key that differs from the neighbour's
+        differs = (key[order][1:] != key[order][:-1]) & ~is_decided
+        is_new[1:] |= differs & (place % 2 == 0)  # a quotient, not that one of them is a group
+        is_decided |= differs
+    ahead = np.maximum.accumulate(np.where(is_new, np.arange(n), 0))
     factor = np.empty(n)
-    factor[order] = (n - place) / max(n, 1)
+    factor[order] = (n - ahead) / max(n, 1)
     return factor

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from worlds import job_table, machine, profile, world
 
 from simulator import engine
@@ -40,6 +46,77 @@ def test_fair_tree_orders_groups_before_their_members() -> None:
 def test_fair_tree_gives_equal_accounts_the_better_place() -> None:
     tree = account_tree(("a", "b", "c"), {})
     assert fair_tree_factor(tree, np.array([1.0, 1.0, 4.0])).tolist() == [1.0, 1.0, 1 / 3]
+
+
+def test_fair_tree_gives_an_account_the_place_of_the_first_of_a_group_it_ties_with() -> None:
+    tree = account_tree(("x", "G/u1", "G/u2"), {})
+    assert fair_tree_factor(tree, np.zeros(3)).tolist() == [1.0, 1.0, 1.0]
+    # u2 has used more than u1, and G as much as x.
+    assert fair_tree_factor(tree, np.array([4.0, 1.0, 3.0])).tolist() == [1.0, 1.0, 1 / 3]
+
+
+@pytest.mark.parametrize("factor", [fair_tree_factor, classic_factor])
+def test_who_has_no_share_comes_last(factor: Callable[[Any, Any], Any]) -> None:
+    tree = account_tree(("a", "b", "c/d", "c/e"), {"b": 0.0, "c/d": 0.0, "c/e": 0.0})
+    for usage in (np.zeros(4), np.array([9.0, 0.0, 0.0, 1.0])):
+        found = factor(tree, usage)
+        assert np.isfinite(found).all()
+        assert found[0] > found[1]
+        assert found[2] == found[3]
+
+
+def slow_fair_tree(names: list[str], shares: dict[str, float], usage: dict[str, float]) -> dict[str, float]:
+    """Fair Tree as its page tells it: siblings in order, groups that tie merged, users before groups."""
+    factor, left = {}, [len(names), len(names)]  # rank of the last one, rank of the next
+
+    def level(member: str, siblings: list[str]) -> float:
+        used = {each: sum(usage[n] for n in names if (n + "/").startswith(each + "/")) for each in siblings}
+        if shares.get(member, 1.0) == 0.0:
+            return 0.0
+        if used[member] == 0.0:
+            return math.inf
+        entitled = shares.get(member, 1.0) / sum(shares.get(each, 1.0) for each in siblings)
+        return entitled / (used[member] / sum(used.values()))
+
+    def walk(families: list[list[str]], is_tied: bool) -> None:
+        found = sorted((-level(m, family), m not in names, m) for family in families for m in family)
+        at = 0
+        while at < len(found):
+            fs, is_group, member = found[at]
+            tied = is_tied if at == 0 else found[at - 1][0] == fs
+            if is_group:
+                merged = [m for other, _, m in found[at:] if other == fs]
+                walk([children(m) for m in merged], tied)
+                at += len(merged)
+                continue
+            if not tied:
+                left[0] = left[1]
+            factor[member] = left[0] / len(names)
+            left[1] -= 1
+            at += 1
+
+    def children(group: str) -> list[str]:
+        prefix = f"{group}/" if group else ""
+        return sorted({prefix + n[len(prefix) :].split("/")[0] for n in names if n.startswith(prefix)})
+
+    walk([children("")], False)
+    return factor
+
+
+TREES = st.lists(
+    st.sampled_from(["a", "b", "c/a", "c/b", "d/a", "d/b/a", "d/b/b", "e/a/a", "e/b"]), min_size=1, unique=True
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data(), TREES)
+def test_fair_tree_is_what_its_page_says(data: st.DataObject, names: list[str]) -> None:
+    groups = sorted({n.rpartition("/")[0] for n in names} - {""})
+    shares = {name: data.draw(st.sampled_from([0.0, 1.0, 1.0, 2.0])) for name in names + groups}
+    usage = [float(data.draw(st.sampled_from([0, 0, 1, 2]))) for _ in names]
+    slow = slow_fair_tree(names, shares, dict(zip(names, usage, strict=True)))
+    found = fair_tree_factor(account_tree(tuple(names), shares), np.array(usage))
+    assert found.tolist() == pytest.approx([slow[name] for name in names])
 
 
 def saturated(formula: str, shares: tuple[tuple[str, float], ...]) -> dict[str, float]:
