@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from simulator.accounting.ledger import RUNNING
 from simulator.engine.fleet import FREE, SHARED
 from simulator.engine.incidents import Incident
+from simulator.engine.job_books import JobBooks
 from simulator.engine.runs import NO_NODES, Run
 from simulator.engine.segment import Segment
 from simulator.errors import PolicyError
@@ -42,8 +43,7 @@ class Jobs:
         self._let_go: dict[int, tuple[Incident, Any]] = {}
         self._lost_by: dict[int, Run] = {}  # which job has lost a node that is not back yet
         self.held_back = 0  # jobs that go back to the queue only after a time
-        self.phase_s: dict[str, float] = {}
-        self.phase_times: dict[str, int] = {}
+        self.books = JobBooks(simulation)
 
     # --- start and end -------------------------------------------------------------------------------------------
 
@@ -57,9 +57,9 @@ class Jobs:
         self._occupy(run, ids)
         held, run.ids = run.ids, ids
         if run.is_holding:
-            self._book("wait_for_nodes", sim.now - run.phases_start_s)
+            self.books.phase("wait_for_nodes", sim.now - run.phases_start_s)
             run.ids = held
-            self._enter(run, "idle")  # with its new nodes it goes on as one
+            self.books.enter(run, "idle")  # with its new nodes it goes on as one
             sim.fleet.expect_end(held, run.job, run.expected_end_s)
             run.ids, run.is_holding = np.concatenate((held, ids)), False
             run.ids = sim.dispatcher.ranked(run)
@@ -91,16 +91,16 @@ class Jobs:
 
     def drop_held(self, run: Run) -> None:
         """Take back the nodes of a job that waits for others without a gang."""
-        self._book("wait_for_nodes", self._sim.now - run.phases_start_s)
-        self._enter(run, "idle")
+        self.books.phase("wait_for_nodes", self._sim.now - run.phases_start_s)
+        self.books.enter(run, "idle")
         ids, run.ids, run.is_holding = run.ids, NO_NODES, False
         del self._sim.dispatcher.holding[run.job]
         self._sim.fleet.give_back(ids, self._sim.now)
 
-    def exchange(self, run: Run, ids: Ids, nodes: int | None = None) -> None:
+    def exchange(self, run: Run, ids: Ids, nodes: int | None = None, is_torn_down: bool = False) -> None:
         """Go on with other nodes, all of them free or its own, after a stop."""
         sim = self._sim
-        self._enter(run, "idle")
+        self.books.enter(run, "idle")
         sim.dispatcher.running.remove(run.job, run.expected_end_s)
         old = run.ids
         if run.shares:
@@ -121,7 +121,8 @@ class Jobs:
             sim.fleet.expect_end(ids, run.job, run.expected_end_s)
         run.ids = ids
         sim.dispatcher.running.add(run.job, self.gpus_taken(run), run.expected_end_s)
-        self.restart_in_place(run, "same" if nodes is not None else "queue")
+        has_new = len(np.setdiff1d(ids, old)) > 0
+        self.restart_in_place(run, "repaired" if has_new else "same", is_torn_down)
         sim.incidents.meet(run)
         sim.dispatcher.request_pass()
 
@@ -143,7 +144,7 @@ class Jobs:
         if run.loads is None and not run.phases:
             self._work(run)
             return
-        self._enter(run, "restarting")
+        self.books.enter(run, "restarting")
         if run.loads is None:
             self._after(sum(seconds for _, seconds in run.phases), self._begin_work, run)
         else:
@@ -169,12 +170,12 @@ class Jobs:
         self._after(left_s, self._begin_work, run)
 
     def _begin_work(self, run: Run) -> None:
-        self._book_phases(run)
+        self.books.phases(run)
         self._work(run)
 
     def _work(self, run: Run) -> None:
         now = self._sim.now
-        self._enter(run, RUNNING)
+        self.books.enter(run, RUNNING)
         run.source = "same"  # all nodes are in place; until now the slowest of their sources counted
         run.segment = Segment(run.plan, now, 1.0)
         self._sim.interconnect.admit(run)
@@ -202,7 +203,7 @@ class Jobs:
             self._wait_for_end(run)
 
     def _complete(self, run: Run) -> None:
-        self._book_segment(run)
+        self.books.segment(run)
         run.done_s = run.work_s
         self._end(run, "completed")
 
@@ -227,7 +228,7 @@ class Jobs:
         """Give all nodes of a job back and let others have them."""
         sim = self._sim
         sim.dispatcher.left(run, self.gpus_taken(run))
-        self._enter(run, "idle")
+        self.books.enter(run, "idle")
         self._release_cordons(run)
         ids, run.ids = run.ids, NO_NODES
         run.is_leaving = False
@@ -252,19 +253,20 @@ class Jobs:
         self.stop(run)
         if run.state != "detecting":
             run.phases_start_s = self._sim.now
-            self._enter(run, "detecting")
+            self.books.enter(run, "detecting")
         return self.lose_work(run, reach)
 
     def stop(self, run: Run) -> None:
         """End what a job is doing and book it."""
         run.version += 1
+        self._sim.dispatcher.leaving[run.job] = run.is_leaving  # a change of width ends before it is done
         if run.state == RUNNING:
-            self._book_segment(run)
+            self.books.segment(run)
         elif run.state == "restarting":
             self._sim.interconnect.dismiss(run)
-            self._book_phases(run)
+            self.books.phases(run)
         elif run.state == "waiting_for_nodes":
-            self._book("wait_for_nodes", self._sim.now - run.phases_start_s)
+            self.books.phase("wait_for_nodes", self._sim.now - run.phases_start_s)
             self._short.remove(run)
 
     def lose_work(self, run: Run, reach: Reach) -> float:
@@ -288,7 +290,7 @@ class Jobs:
     def decide(self, run: Run) -> None:
         """Carry out what the recovery policy decides once every cause is isolated."""
         sim = self._sim
-        self._book("detect", sim.now - run.phases_start_s)
+        self.books.phase("detect", sim.now - run.phases_start_s)
         run.without_progress = 0 if run.done_s > run.restored_s else run.without_progress + 1
         run.restored_s = run.done_s
         self._release_cordons(run)
@@ -309,7 +311,7 @@ class Jobs:
             decision = Requeue()  # its nodes are promised to somebody
         match decision:
             case Replace():
-                self._enter(run, "waiting_for_nodes")
+                self.books.enter(run, "waiting_for_nodes")
                 run.phases_start_s = sim.now
                 self._short.append(run)
                 self.serve_short()
@@ -319,7 +321,7 @@ class Jobs:
                 if run.recovering_from:
                     run.recovering_from[-1].lost_work_gpu_s += lost_gpu_s
                 run.requeues += 1
-                self.requeue(run, delay_s)
+                self.tear_down(run, lambda run: self.requeue(run, delay_s))
             case Shrink():
                 if not 0 < view.fewest_nodes <= view.nodes_left:
                     reason = f"job {run.job} cannot go on with {view.nodes_left} nodes: it takes {view.fewest_nodes}"
@@ -332,6 +334,28 @@ class Jobs:
                 self._end(run, "failed", run.why_given_up())
             case _:
                 raise PolicyError(type(run.profile.recovery).__name__, sim.now, f"unknown decision {decision!r}")
+
+    def tear_down(self, run: Run, then: Callable[[Run], None], leaves_all: bool = True) -> None:
+        """Let a stopped job leave all of its nodes or some in order, which takes its time, and do something then."""
+        seconds = run.profile.restart.tear_down_s if len(run.ids) else 0.0
+        if seconds <= 0.0:
+            then(run)
+            return
+        run.version += 1
+        run.phases, run.phases_start_s, run.loads = (("tear_down", seconds),), self._sim.now, None
+        run.is_leaving = leaves_all
+        self._sim.dispatcher.leaving[run.job] = True
+        if leaves_all:
+            self._sim.dispatcher.expect_end(run, self.gpus_taken(run), self._sim.now + seconds)
+        self.books.enter(run, "restarting")
+
+        def gone(run: Run) -> None:
+            self.books.phases(run)
+            run.is_leaving = False
+            self._sim.dispatcher.leaving[run.job] = False
+            then(run)
+
+        self._after(seconds, gone, run)
 
     def requeue(self, run: Run, delay_s: float = 0.0) -> None:
         """Give all nodes back and put the job in the queue again after a time."""
@@ -365,17 +389,18 @@ class Jobs:
             self._short.remove(run)
             waited_s = sim.now - run.phases_start_s
             if waited_s > 0:
-                self._book("wait_for_nodes", waited_s)
+                self.books.phase("wait_for_nodes", waited_s)
             self.restart_in_place(run, run.source)
             sim.incidents.meet(run)
         sim.fleet.refill(sim.now)
 
-    def restart_in_place(self, run: Run, source: Source) -> None:
+    def restart_in_place(self, run: Run, source: Source, is_torn_down: bool = False) -> None:
         """Begin the phases of a restart on the nodes a job holds, which get their ranks anew."""
         restart = run.profile.restart
         if run.profile.step is not None:
             run.ids = self._sim.dispatcher.ranked(run)
-        phases = (("tear_down", restart.tear_down_s), ("reallocate", restart.reallocate_s(source)))
+        tear_down_s = 0.0 if is_torn_down else restart.tear_down_s
+        phases = (("tear_down", tear_down_s), ("reallocate", restart.reallocate_s(source)))
         self._restart(run, (*phases, *self._common_phases(run)))
 
     def _fill(self, run: Run, source: Source) -> None:
@@ -532,54 +557,6 @@ class Jobs:
         sim.fleet.put_aside(ids, sim.now)
 
     # --- booking -------------------------------------------------------------------------------------------------
-
-    def _enter(self, run: Run, state: str) -> None:
-        held = run.gpus_held(self._gpus_per_node)
-        self._sim.fleet.ledger.move(held, run.state, state, self._sim.now)
-        run.state = state
-
-    def _book_segment(self, run: Run) -> None:
-        """Split the running time since the last restart into useful work, checkpoints and what a slow rate cost."""
-        segment, now, ledger = run.segment, self._sim.now, self._sim.fleet.ledger
-        assert segment is not None
-        elapsed_s = now - segment.start_s
-        self._sim.interconnect.dismiss(run)
-        useful_s, stood_s = segment.progress(now)
-        productive_s = useful_s if segment.was_slow else elapsed_s - stood_s
-        ledger.book(productive_s * run.gpus, RUNNING, "productive")
-        ledger.book(stood_s * run.gpus, RUNNING, "checkpointing")
-        if segment.was_slow:
-            ledger.book((elapsed_s - productive_s - stood_s) * run.gpus, RUNNING, "degraded")
-            run.slowed_gpu_s += (elapsed_s - productive_s - stood_s) * run.gpus
-        for tier in range(len(run.plan.tiers)):
-            saved_s = segment.usable_work(now, tier)
-            if saved_s > 0:
-                run.saved_s[tier] = run.done_s + saved_s * run.speed
-        run.done_s += useful_s * run.speed
-        run.busy_gpu_s += productive_s * run.gpus
-        run.segment = None
-
-    def _book_phases(self, run: Run) -> None:
-        left_s = self._sim.now - run.phases_start_s
-        for phase, seconds in run.phases:
-            if left_s <= 0:
-                break
-            self._book(phase, min(seconds, left_s))
-            left_s -= seconds
-
-    def _book(self, phase: str, seconds: float) -> None:
-        self.phase_s[phase] = self.phase_s.get(phase, 0.0) + seconds
-        self.phase_times[phase] = self.phase_times.get(phase, 0) + 1
-
-    def settle(self, run: Run) -> None:
-        """Book what a job has done when the simulated time ends."""
-        run.count_wall(self._sim.now)
-        if run.state == RUNNING:
-            self._book_segment(run)
-        elif run.state == "restarting":
-            self._book_phases(run)
-        elif run.state in ("waiting_for_nodes", "detecting"):
-            self._book("detect" if run.state == "detecting" else "wait_for_nodes", self._sim.now - run.phases_start_s)
 
 
 def _act(event: Any) -> None:

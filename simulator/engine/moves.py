@@ -63,7 +63,8 @@ class Moves:
         if grace_s <= 0.0:
             self._leave(run, decision, second)
             return
-        sim.dispatcher.expect_end(run, sim.jobs.gpus_taken(run), min(run.expected_end_s, sim.now + grace_s))
+        gone_s = sim.now + grace_s + run.profile.restart.tear_down_s
+        sim.dispatcher.expect_end(run, sim.jobs.gpus_taken(run), min(run.expected_end_s, gone_s))
         attempt = run.attempts
         sim.env.timeout(grace_s).callbacks.append(lambda _: self._grace_is_over(run, attempt, decision, second))
 
@@ -77,39 +78,44 @@ class Moves:
         lost_gpu_s = self._stop(run, decision.grace_s)
         if second:
             self.second_order_gpu_s += lost_gpu_s
+        jobs = self._sim.jobs
+        for_whom = "" if decision.by is None else f" for job {self._sim.known.job[decision.by]}"
         if decision.comes_back:
-            self._sim.jobs.requeue(run)
+            jobs.tear_down(run, jobs.requeue)
         else:
-            for_whom = "" if decision.by is None else f" for job {self._sim.known.job[decision.by]}"
-            self._sim.jobs.cancel(run, f"cancelled by preemption{for_whom}")
+            jobs.tear_down(run, lambda run: jobs.cancel(run, f"cancelled by preemption{for_whom}"))
 
     def stop_for_window(self, run: Run) -> None:
         """Take a job off nodes that are kept from it from now on; the time was known, so it has saved its work."""
         if run.is_holding:
             self._sim.jobs.drop_held(run)
         elif run.pending_isolations == 0:
-            self._stop(run, np.inf)
+            self._stop(run, np.inf, run.profile.restart.tear_down_s)
             self._sim.jobs.requeue(run)
 
-    def _stop(self, run: Run, grace_s: float) -> float:
-        """End what a job is doing, with all work saved if there is time; return what it loses, GPU-seconds."""
+    def _stop(self, run: Run, grace_s: float, left_before_s: float = 0.0) -> float:
+        """End what a job is doing, with all work saved if there is time; return what it loses, GPU-seconds.
+
+        ``left_before_s`` is how long before now it began to leave its nodes, where the time of the stop was known.
+        """
         jobs = self._sim.jobs
         was_running = run.state == RUNNING
         jobs.stop(run)
         tiers = run.plan.tiers
         if was_running and tiers and tiers[-1].blocking_s <= grace_s:
-            self._save(run, tiers[-1].blocking_s)
+            self._spend(run, left_before_s, "restarting")
+            self._spend(run, tiers[-1].blocking_s, "checkpointing")
+            run.saved_s[-1] = run.done_s
         return jobs.lose_work(run, "process")
 
-    def _save(self, run: Run, blocking_s: float) -> None:
-        """Let the last seconds before a stop have been spent on saving all work done until then."""
+    def _spend(self, run: Run, seconds: float, bucket: str) -> None:
+        """Let the last seconds of unsaved work have been spent on something else before a stop."""
         since_saved_s = run.done_s - max(run.saved_s)
-        spent_s = min(blocking_s, since_saved_s / run.speed)
+        spent_s = min(seconds, since_saved_s / run.speed)
         gpu_s = spent_s * run.gpus
         run.done_s -= spent_s * run.speed
         run.busy_gpu_s -= gpu_s
-        self._sim.fleet.ledger.book(gpu_s, "productive", "checkpointing")
-        run.saved_s[-1] = run.done_s
+        self._sim.fleet.ledger.book(gpu_s, "productive", bucket)
 
     # --- to other nodes, or another number of them ----------------------------------------------------------------
 
@@ -149,7 +155,10 @@ class Moves:
         else:
             ids = run.ids[np.sort(np.argsort(gives[run.ids], kind="stable")[:nodes])]
         self._stop(run, np.inf)
-        sim.jobs.exchange(run, ids, nodes)
+        if nodes > run.nodes:
+            sim.jobs.exchange(run, ids, nodes)
+        else:  # others can have its nodes once it has left them
+            sim.jobs.tear_down(run, lambda run: sim.jobs.exchange(run, ids, nodes, True), leaves_all=False)
 
     def set_width(self, run: Run, nodes: int) -> None:
         """Give a job that holds nothing another width."""

@@ -73,7 +73,7 @@ def outcome_of(simulation: Simulation) -> Outcome:
     summary["fragmentation_mean"] = fleet.partly_free_gpu_s / fleet.free_gpu_s if fleet.free_gpu_s > 0 else math.nan
     power = simulation.world.power
     summary["energy_j"] = math.nan if power is None else power.energy_j(ledger)
-    summary["wait_for_nodes_s"] = simulation.jobs.phase_s.get("wait_for_nodes", 0.0)
+    summary["wait_for_nodes_s"] = simulation.jobs.books.phase_s.get("wait_for_nodes", 0.0)
     summary["nodes_out_mean"] = _mean_level(occupancy, "nodes_out")
     summary["spares_used_p99"] = _quantile_level(occupancy, "replacements", 0.99)
     return Outcome(summary, tables)
@@ -233,7 +233,7 @@ def _queue(simulation: Simulation) -> Columns:
 
 
 def _phases(simulation: Simulation) -> Columns:
-    seconds, times = simulation.jobs.phase_s, simulation.jobs.phase_times
+    seconds, times = simulation.jobs.books.phase_s, simulation.jobs.books.phase_times
     return {
         "phase": np.array(PHASES, dtype=object),
         "job_s": np.array([seconds.get(phase, 0.0) for phase in PHASES]),

@@ -88,7 +88,7 @@ class Simulation:
         self.interconnect.close()
         self.standstill.close()
         for run in self.runs.values():
-            self.jobs.settle(run)
+            self.jobs.books.settle(run)
             self.rows.write(run)
         self.fleet.close(self.now)
         self.dispatcher.note_wanted(0)

@@ -229,13 +229,19 @@ def _synthetic(spec: VariantSpec, section: SyntheticSection) -> Rows:
     return [
         (
             "synthetic",
-            f"model {model.name}, {model.jobs_per_s * span_s:,.0f} jobs expected, the largest {model.largest} GPUs",
+            f"model {model.name}, {_expected(model.jobs_per_s * span_s)}, the largest {model.largest} GPUs",
         ),
         ("larger ones left out", f"{missing:.3%} of the model's jobs" if missing > 0 else "none"),
         ("submitted over", f"{units.show(span_s, 's')} from Monday 00:00, {model.jobs_per_s * DAY_S:,.4g} a day"),
         ("a job on average", f"{units.show(model.mean_gpu_s, 'GPU-s')}"),
         ("offered load", f"{model.jobs_per_s * model.mean_gpu_s / gpus:.3g} of the machine"),
     ]
+
+
+def _expected(jobs: float) -> str:
+    if jobs >= 0.5:
+        return f"{jobs:,.0f} jobs expected"
+    return f"no job expected ({jobs:.2g} on average); without one a replication ends at the horizon, or at once"
 
 
 def _trace(spec: VariantSpec, world: World) -> Rows:

@@ -116,7 +116,8 @@ def test_requeue_gives_nodes_back_and_starts_again() -> None:
     shared = replace(base, profiles=(requeue,), machine=machine(5))
     outcome = story(shared, [(500.0, 0, 2)])
     assert outcome.tables["jobs"]["attempts"].tolist() == [2]
-    assert outcome.tables["incidents"]["productive_again_s"][0] == 830
+    # 30 s to detect, 60 s to leave the node that is left, 300 s from the queue.
+    assert outcome.tables["incidents"]["productive_again_s"][0] == 890
     assert outcome.tables["jobs"]["state"].tolist() == ["running"]
 
 
@@ -356,3 +357,9 @@ def test_a_start_that_cannot_keep_to_equal_parts_is_counted() -> None:
 def test_who_had_which_node_is_kept_for_large_machines_where_that_is_asked_for(keeps: bool) -> None:
     base = world(machine(100), job_table([100], [50.0]), profile(), keeps_spans=keeps)
     assert len(story(base, []).tables["spans"]["node"]) == (100 if keeps else 0)
+
+
+def test_a_run_without_jobs_and_without_a_horizon_ends_at_once() -> None:
+    outcome = story(replace(one_job(horizon_s=None), jobs=job_table([], [])), [])
+    assert outcome.summary["jobs_completed"] == 0
+    assert outcome.tables["ledger"]["gpu_s"].sum() == 0

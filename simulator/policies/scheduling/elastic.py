@@ -43,6 +43,8 @@ class Elastic:
         """Return the decisions of this pass."""
         if len(view.queue) == 0:
             return self._grow(view)
+        if view.running.is_leaving.any():  # somebody is giving nodes up
+            return starts_in_order(view, None, self.backfill)
         started = starts_in_order(view)
         if started:
             return [*started, Wake(view.now_s)]  # what is left once these have started
