@@ -269,8 +269,12 @@ class Fleet:
         self._tell(ids, now_s)
 
     def refill(self, now_s: float) -> None:
-        """Fill the spare shelf up to its target from the free nodes, highest numbers first."""
-        if self.is_shelf_full or self.n_free == 0:
+        """Fill the spare shelf up to its target from the free nodes, highest numbers first.
+
+        Not with cold spares: to switch an idle node off, which is ready sooner than they are, would help nobody. Their
+        shelf is filled by nodes that come back from repair or from a job.
+        """
+        if self.is_shelf_full or self.n_free == 0 or self.machine.spare_kind == "cold":
             return
         for domain in np.flatnonzero(self._spares_in < self._spares_wanted).tolist():
             lacking = self._spares_wanted - int(self._spares_in[domain])

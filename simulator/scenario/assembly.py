@@ -119,4 +119,5 @@ def _power(spec: VariantSpec) -> PowerModel | None:
     node = spec.cluster.node
     if node.power is None:
         return None
-    return PowerModel(*(watts / node.gpus for watts in (node.power.busy, node.power.idle, node.power.off)))
+    busy_w, idle_w, off_w = (watts / node.gpus for watts in (node.power.busy, node.power.idle, node.power.off))
+    return PowerModel(busy_w, idle_w, off_w, spec.cluster.spares.kind == "cold")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from worlds import fault, job_table, ledger, machine, profile, repair, story, world
 
+from simulator.accounting.energy import PowerModel
 from simulator.cluster.inventory import contiguous_domains
 from simulator.distributions import Duration
 from simulator.engine.sampling import SAMPLES
@@ -363,3 +364,25 @@ def test_a_run_without_jobs_and_without_a_horizon_ends_at_once() -> None:
     outcome = story(replace(one_job(horizon_s=None), jobs=job_table([], [])), [])
     assert outcome.summary["jobs_completed"] == 0
     assert outcome.tables["ledger"]["gpu_s"].sum() == 0
+
+
+def test_an_idle_node_helps_out_before_it_is_a_cold_spare() -> None:
+    """Two jobs of one node are struck at once; one cold spare (2 h) and one idle node (6 min)."""
+    restart = RestartPhases(reallocate_cold_s=7200.0, reallocate_repaired_s=360.0)
+    base = one_job(machine=machine(4, spares=1, kind="cold"), jobs=job_table([1, 1], [36000.0] * 2), horizon_s=None)
+    base = replace(base, faults=(fault(1e-9, repair=repair("fixed", 1e6)),))
+    base = replace(base, profiles=(replace(profile(600.0), restart=restart),))
+    before = story(base, []).tables["jobs"]["end_s"]
+    after = story(base, [(600.0, 0, 0), (600.0, 0, 1)]).tables["jobs"]["end_s"]
+    assert sorted(after - before) == [360, 7200]
+
+
+def test_cold_spares_are_off() -> None:
+    """Four nodes of 8 GPUs, one a spare, for 100 s: 1 W a GPU when it waits, none when it is off."""
+    jobs = job_table([1], [1.0], [99.0])
+    energy = {}
+    for kind in ("warm", "cold"):
+        power = PowerModel(1.0, 1.0, 0.0, spares_are_off=kind == "cold")
+        base = world(machine(4, spares=1, kind=kind), jobs, profile(), power=power)
+        energy[kind] = story(base, []).summary["energy_j"]
+    assert energy == {"warm": 100 * 32, "cold": 100 * 24}
