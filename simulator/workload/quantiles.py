@@ -56,15 +56,16 @@ class LogQuantiles:
 def quantiles_of(sample: Floats, mean: float | None = None) -> LogQuantiles:
     """Return the distribution of a positive sample, with a given mean.
 
-    Quantiles up to 0.9 are those of the sample. Above, v becomes v9 (v / v9)^g with v9 the quantile at 0.9 and g such
-    that the mean is met: for jobs, the load. Where no g does (a few values), all quantiles are scaled.
+    Quantiles up to 0.9 are those of the sample. Above, v becomes v9 (v / v9)^g, at most the greatest of the sample,
+    with v9 the quantile at 0.9 and g such that the mean is met: for jobs, the load. Where no g does, all quantiles are
+    scaled. Nothing exceeds the greatest of the sample: a limit of the log stays one.
 
     Parameters
     ----------
     sample : float array, shape (n,)
         At least one positive value.
     mean : float, optional
-        Mean of the distribution, that of the sample if absent; jobs are weighted by their GPUs.
+        Mean of the distribution, that of the sample if absent, not above its greatest; jobs are weighted by their GPUs.
     """
     inner = [p for p in _KNOTS if min(p, 1 - p) * len(sample) >= 1]
     probabilities = np.array([0.0, *inner, 1.0])
@@ -74,13 +75,17 @@ def quantiles_of(sample: Floats, mean: float | None = None) -> LogQuantiles:
     tail = values[start:] / values[start]
 
     def bent(power: float) -> LogQuantiles:
-        return _rounded(probabilities, np.concatenate([values[:start], values[start] * tail**power]))
+        upper = np.minimum(values[start] * tail**power, values[-1])
+        return _rounded(probabilities, np.concatenate([values[:start], upper]))
+
+    def scaled(factor: float) -> LogQuantiles:
+        return _rounded(probabilities, np.minimum(np.array(result.values) * factor, values[-1]))
 
     wanted = float(np.mean(sample)) if mean is None else mean
     result = _with_mean(bent, wanted, 0.0, 4.0)
     if np.isclose(result.mean, wanted, rtol=1e-5):
         return result
-    return _rounded(probabilities, np.array(result.values) * (wanted / result.mean))
+    return _with_mean(scaled, wanted, 0.0, float(values[-1] / result.values[0]))
 
 
 def lognormal_quantiles(median: float, mean: float, greatest: float) -> LogQuantiles:

@@ -28,7 +28,17 @@ def test_a_sample_keeps_its_mean_and_its_order(sample: list[float]) -> None:
     found = quantiles_of(np.array(sample))
     assert found.mean == pytest.approx(np.mean(sample), rel=1e-4)  # values have six digits
     assert list(found.values) == sorted(found.values)
+    assert found.values[-1] <= max(sample) * (1 + 1e-5)
     assert (found.probabilities[0], found.probabilities[-1]) == (0.0, 1.0)
+
+
+@settings(deadline=None, max_examples=100)
+@given(SAMPLES, st.floats(0.01, 1.0))
+def test_a_mean_that_is_given_takes_nothing_above_the_greatest(sample: list[float], share: float) -> None:
+    wanted = min(sample) + share * (max(sample) - min(sample))
+    found = quantiles_of(np.array(sample), wanted)
+    assert found.mean == pytest.approx(wanted, rel=1e-4)
+    assert found.values[-1] <= max(sample) * (1 + 1e-5)
 
 
 def test_a_large_sample_of_a_heavy_tail_is_recovered() -> None:
