@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from simulator.workload.synthetic import WorkloadModel
 
 _SEED = 1
+_UNKNOWN_DAY = "The trace does not say when it began: days count alike, hours from the first submission."
 
 
 def fit(
@@ -48,7 +49,7 @@ def fit(
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     note = f"Fitted by simulator fit to {len(jobs):,} jobs of {Path(file).name} (format {format}, sha256 {digest})."
     if origin is None:
-        note += " The trace does not say when it began: its first submission counts as a Monday, 00:00."
+        note += f" {_UNKNOWN_DAY}"
     write_atomically(output, model_text(model, f"fitted to {Path(file).name}", note).encode())
     for line in account.describe():
         print(line)
@@ -59,6 +60,8 @@ def fit(
     for reason, count in left.items():
         if count:
             print(f"{count_of(count, 'job')} {reason} left out")
+    if origin is None:
+        print(_UNKNOWN_DAY)
     _print(model, jobs)
     print(f"\nModel: {output}")
     if plot is not None:
@@ -102,7 +105,7 @@ def _print(model: WorkloadModel, jobs: Submissions) -> None:
     if max(hours) == min(hours):
         found["peak hour"] = "none: the trace is shorter than a day"
     if max(days) == min(days):
-        found["days, Monday first"] = "alike: the trace is shorter than a week"
+        found["days, Monday first"] = "alike: the trace is shorter than a week, or tells no date"
     if model.users is not None:
         found["users"] = f"{model.users.count:,}; that of rank r submits as r^-{model.users.exponent:.3g}"
     if model.requests is not None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simulator.errors import InputError
 from simulator.workload.quantiles import LogQuantiles, quantiles_of
-from simulator.workload.submissions import Sample, Submissions
+from simulator.workload.submissions import Sample, Submissions, WallClock
 from simulator.workload.synthetic import (
     ALONE,
     DAY_S,
@@ -68,7 +68,7 @@ def fit(sample: Sample, name: str) -> WorkloadModel:
         name=name,
         jobs_per_s=len(jobs) / span_s,
         sizes=_size_classes(jobs),
-        rhythm=_rhythm(jobs.submit_s[heads], span_s, sample.monday_s),
+        rhythm=_rhythm(jobs.submit_s[heads], span_s, sample.clock),
         batches=batches,
         users=_users(jobs.user[heads]),
         requests=_requests(jobs),
@@ -123,24 +123,31 @@ def _batches(jobs: Submissions, group: Ints) -> tuple[NDArray[np.bool_], Batches
     return heads, Batches(means, shares, quantiles_of(gaps_s[follows] + 1.0))
 
 
-def hours_of_week(submit_s: Floats, span_s: float, monday_s: float) -> tuple[Ints, Floats]:
+def hours_of_week(submit_s: Floats, span_s: float, clock: WallClock) -> tuple[Ints, Floats]:
     """Return the submissions in each hour of the week from Monday, and the seconds of it in the trace, shape (168,)."""
-    ends_s = np.append(np.arange(np.ceil((monday_s + span_s) / HOUR_S)) * HOUR_S, monday_s + span_s)
-    lasted_s = np.diff(np.clip(ends_s, monday_s, None))
-    exposure_s: Floats = np.bincount(np.arange(len(lasted_s)) % 168, lasted_s, 168).astype(np.float64)
-    came = np.bincount(((submit_s + monday_s) // HOUR_S).astype(np.int64) % 168, minlength=168)
+    exposure_s: Floats = np.zeros(168)
+    for begin_s, end_s in itertools.pairwise([*clock.changes_s, max(span_s, clock.changes_s[-1])]):
+        from_s = float(clock.at(np.array([begin_s]))[0])
+        upto_s = from_s + end_s - begin_s
+        ends_s = np.append(np.arange(np.ceil(upto_s / HOUR_S)) * HOUR_S, upto_s)
+        lasted_s = np.diff(np.clip(ends_s, from_s, None))
+        exposure_s += np.bincount(np.arange(len(lasted_s)) % 168, lasted_s, 168)
+    came = np.bincount((clock.at(submit_s) // HOUR_S).astype(np.int64) % 168, minlength=168)
     return came.astype(np.int64), exposure_s
 
 
-def _rhythm(submit_s: Floats, span_s: float, monday_s: float) -> Rhythm:
-    """Return the factors of the hours and days; those of which the trace is too short to tell are 1."""
-    came, exposure_s = hours_of_week(submit_s, span_s, monday_s)
+def _rhythm(submit_s: Floats, span_s: float, clock: WallClock) -> Rhythm:
+    """Return the factors of the hours and days; those of which the trace is too short to tell are 1.
+
+    So are those of the days where the first one is not known; hours then count from the first submission.
+    """
+    came, exposure_s = hours_of_week(submit_s, span_s, clock)
     came, exposure = came.reshape(7, 24), exposure_s.reshape(7, 24)
     days, hours = np.ones(7), np.ones(24)
     for _ in range(50):  # proportional fitting: each step sets the factors of one side to the best for the other
         if span_s >= DAY_S:
             hours = came.sum(axis=0) / (exposure * days[:, None]).sum(axis=0)
-        if span_s >= WEEK_S:
+        if span_s >= WEEK_S and clock.is_known:
             days = came.sum(axis=1) / (exposure * hours).sum(axis=1)
     return Rhythm(_shown(hours / hours.mean()), _shown(days / days.mean()))
 

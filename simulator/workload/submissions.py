@@ -45,6 +45,34 @@ class Submissions:
 
 
 @dataclass(frozen=True)
+class WallClock:
+    """The clock on the wall where a trace was made, with changes to and from summer time.
+
+    Parameters
+    ----------
+    monday_s : float
+        What it showed at the first submission, seconds from a Monday, 00:00; 0 where that is not known.
+    changes_s : tuple of float
+        When it was changed, seconds after the first submission, ascending from 0.
+    shifts_s : tuple of float
+        By how much it has been ahead of the first submission's time since then.
+    is_known : bool
+        Whether the trace tells when it began.
+    """
+
+    monday_s: float = 0.0
+    changes_s: tuple[float, ...] = (0.0,)
+    shifts_s: tuple[float, ...] = (0.0,)
+    is_known: bool = True
+
+    def at(self, since_first_s: Floats) -> Floats:
+        """Return what it shows at times after the first submission, seconds from the same Monday."""
+        since = np.searchsorted(self.changes_s, since_first_s, side="right") - 1
+        shown: Floats = self.monday_s + since_first_s + np.array(self.shifts_s)[since]
+        return shown
+
+
+@dataclass(frozen=True)
 class Sample:
     """The jobs of a trace that can be replayed.
 
@@ -54,10 +82,9 @@ class Sample:
         After the rules of `workload.traces.to_processors`; the first submission is at 0.
     group : int array, shape (n,)
         Number of the user, where no user is known of the partition; jobs of a batch have the same.
-    monday_s : float
-        Seconds from a Monday, 00:00 of the trace's clock to the first submission; 0 where that is not known.
+    clock : WallClock
     """
 
     jobs: Submissions
     group: Ints
-    monday_s: float
+    clock: WallClock

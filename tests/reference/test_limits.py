@@ -16,6 +16,8 @@ from simulator.policies.scheduling.easy import Easy
 from simulator.policies.scheduling.fifo import Fifo
 from simulator.policies.scheduling.multifactor import Multifactor
 from simulator.policies.scheduling.preemptive import Preemptive
+from simulator.policies.scheduling.priority import PriorityClasses
+from simulator.policies.scheduling.sjf import ShortestFirst
 from simulator.scheduling.limits import never_within, within_limits
 from simulator.telemetry.submissions import submissions
 
@@ -129,3 +131,18 @@ def test_fair_share_decides_who_is_first_and_preemption_who_makes_room(mode: Any
     if mode == "cancel":
         assert times(outcome, "reason")[:2] == [f"cancelled by preemption for job job-{k}" for k in (3, 2)]
         assert times(outcome, "end_s")[:2] == [100, 105]
+
+
+@pytest.mark.parametrize(
+    "ordering", [Fifo(), Easy(), ShortestFirst(), PriorityClasses(), Multifactor(weight_class=0.0)]
+)
+@pytest.mark.parametrize("min_run_time", [0.0, 90.0])
+def test_preempted_jobs_queue_behind_those_of_higher_classes_whatever_the_order(
+    ordering: Any, min_run_time: float
+) -> None:
+    """Two short jobs of class 0 on all nodes, two long ones of class 1 at 60: both have their nodes at once."""
+    jobs = job_table([2, 2, 2, 2], [100.0, 100.0, 500.0, 500.0], [0.0, 0.0, 60.0, 60.0], priority=[0, 0, 1, 1])
+    policy = Combined(ordering, Preemptive(min_run_time=min_run_time))
+    outcome = story(world(machine(4), jobs, profile(1e9), scheduling=policy), [])
+    assert times(outcome, "start_s")[2:] == [max(60.0, min_run_time)] * 2
+    assert outcome.summary["preemptions"] == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from simulator.errors import InputError
 from simulator.streams import generator
 from simulator.workload.fitting import fit, hours_of_week
 from simulator.workload.quantiles import LogQuantiles
-from simulator.workload.submissions import Sample, Submissions
+from simulator.workload.submissions import Sample, Submissions, WallClock
 from simulator.workload.synthetic import (
     DAY_S,
     WEEK_S,
@@ -60,7 +61,9 @@ def streams(seed: int, replication: int = 0) -> Stream:
 
 
 def sample(jobs: Submissions) -> Sample:
-    return Sample(replace(jobs, submit_s=jobs.submit_s - jobs.submit_s[0]), jobs.user, float(jobs.submit_s[0]))
+    return Sample(
+        replace(jobs, submit_s=jobs.submit_s - jobs.submit_s[0]), jobs.user, WallClock(float(jobs.submit_s[0]))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -195,9 +198,31 @@ def test_hours_of_which_a_trace_is_too_short_to_tell_are_like_the_others() -> No
 
 def test_time_of_the_week_is_counted_from_monday() -> None:
     # From Tuesday 23:30, for two hours: half an hour of Tuesday, one and a half of Wednesday.
-    came, lasted_s = hours_of_week(np.array([0.0, 1799.0, 1800.0, 7200.0]), 7200.0, DAY_S + 23.5 * 3600.0)
+    clock = WallClock(DAY_S + 23.5 * 3600.0)
+    came, lasted_s = hours_of_week(np.array([0.0, 1799.0, 1800.0, 7200.0]), 7200.0, clock)
     assert dict(enumerate(came[46:51].tolist(), 46)) == {46: 0, 47: 2, 48: 1, 49: 1, 50: 0}
     assert lasted_s[46:51].tolist() == [0.0, 1800.0, 3600.0, 1800.0, 0.0]
+
+
+def test_summer_time_is_an_hour_of_the_clock_that_is_skipped() -> None:
+    """Berlin, a night in March: jobs at 01:59, 03:00 and 04:00 are a minute, and then an hour apart."""
+    origin = datetime(2024, 3, 31, 1, 59, tzinfo=ZoneInfo("Europe/Berlin"))
+    table = pd.DataFrame({"job": ["a", "b", "c"], "submit_s": [0.0, 60.0, 3660.0], "run_s": [1.0] * 3})
+    table = table.assign(
+        gpus=pd.array([1] * 3, dtype="Int64"), user=None, partition=None, requested_s=np.nan, state=None
+    )
+    clock = sample_of(table, origin)[0].clock
+    sunday = 6 * 24
+    came, lasted_s = hours_of_week(np.array([0.0, 60.0, 3660.0]), 3660.0, clock)
+    assert came[sunday : sunday + 5].tolist() == [0, 1, 0, 1, 1]
+    assert lasted_s[sunday : sunday + 5].tolist() == [0.0, 60.0, 0.0, 3600.0, 0.0]
+
+
+def test_days_of_a_trace_without_a_date_count_alike() -> None:
+    jobs = draw(MODEL, streams(9), 20 * MODEL.jobs_per_s, span_s=30 * DAY_S)
+    known = sample(jobs)
+    assert fit(known, "days").rhythm.days != (1.0,) * 7
+    assert fit(replace(known, clock=WallClock(is_known=False)), "days").rhythm.days == (1.0,) * 7
 
 
 def test_a_trace_becomes_a_sample() -> None:
@@ -224,7 +249,7 @@ def test_a_trace_becomes_a_sample() -> None:
     assert jobs.user[1] == jobs.user[2] >= 0
     assert np.isnan(jobs.requested_s).tolist() == [True, False, False]
     assert found.group[1] == found.group[2] != found.group[0]
-    assert found.monday_s == 2 * DAY_S + 12 * 3600.0 + 40.0
+    assert found.clock.monday_s == 2 * DAY_S + 12 * 3600.0 + 40.0
 
 
 def test_what_cannot_be_fitted_is_refused() -> None:

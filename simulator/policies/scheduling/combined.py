@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from simulator.policies.decisions import Scheduling
+from simulator.policies.decisions import Preempt, Scheduling
 from simulator.policies.scheduling.ordered import starts_in_order
 from simulator.policies.scheduling.preemptive import Preemptive
-from simulator.policies.views import SchedulerView
+from simulator.policies.views import Ints, SchedulerView
 from simulator.scheduling.limits import LimitColumns, never_within, within_limits
 from simulator.telemetry.submissions import Submissions
 from simulator.units import count_of
@@ -128,4 +128,33 @@ class Combined:
             return []
         if self.preemption is None:
             return starts_in_order(view, order, self.ordering.backfill)
-        return self.preemption.serve_order(view, order)
+        preempted: set[int] = view.memory.setdefault("preempted", set())
+        preempted.intersection_update([*queue.job.tolist(), *running.job.tolist()])
+        found = self.preemption.serve_order(view, behind(order, queue.job, queue.priority, preempted))
+        preempted.update(each.job for each in found if isinstance(each, Preempt))
+        return found
+
+
+def behind(order: Ints, queued: Ints, priority: Ints, preempted: Collection[int]) -> Ints:
+    """Return an order in which no job that was preempted stands before a job of a higher class.
+
+    Whatever the order says of the two: else it would start again on the nodes that it has just left for the other.
+
+    Parameters
+    ----------
+    order : int array
+        Positions in the queue, the first to be served first.
+    queued, priority : int arrays, shape (queue,)
+        Jobs of the queue and their classes.
+    preempted : collection of int
+        Jobs that have been preempted.
+    """
+    again = np.isin(queued[order], list(preempted))
+    if not again.any():
+        return order
+    classes, places = priority[order], np.arange(len(order))
+    key = places.astype(np.float64)
+    for place in np.flatnonzero(again).tolist():
+        higher = places[classes > classes[place]]
+        key[place] = max(place, higher[-1] + 0.5) if len(higher) else place
+    return order[np.argsort(key, kind="stable")]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from simulator.report.plots.common import Plot
 from simulator.report.style import FAINT, PaperFigure, clean_value_axis, footnote, paper
 from simulator.workload.fitting import hours_of_week, size_class
-from simulator.workload.submissions import Sample, Submissions
+from simulator.workload.submissions import Sample, Submissions, WallClock
 from simulator.workload.synthetic import DAY_S, HOUR_S, WorkloadModel
 
 NAME, HEADING = "workload", "Fitted workload beside its trace"
@@ -42,7 +42,7 @@ def workload_plot(sample: Sample, drawn: Submissions, model: WorkloadModel) -> P
         axes = figure.subplots(2, 2)
         _run_times(axes[0, 0], trace, drawn)
         _sizes(axes[0, 1], trace, drawn)
-        _week(axes[1, 0], trace, model, sample.monday_s)
+        _week(axes[1, 0], trace, model, sample.clock)
         _gaps(axes[1, 1], trace, drawn)
         footnote(figure, f"{len(trace):,} jobs of the trace, as many drawn once from the fitted model.")
     load = [float(np.sum(jobs.gpus * jobs.run_s)) for jobs in (trace, drawn)]
@@ -142,9 +142,9 @@ def _sizes(axes: Axes, trace: Submissions, drawn: Submissions) -> None:
     clean_value_axis(axes, "y")
 
 
-def _week(axes: Axes, trace: Submissions, model: WorkloadModel, monday_s: float) -> None:
-    axes.set_title("Submissions over the week")
-    came, exposure_s = hours_of_week(trace.submit_s, float(trace.submit_s[-1]), monday_s)
+def _week(axes: Axes, trace: Submissions, model: WorkloadModel, clock: WallClock) -> None:
+    axes.set_title("Submissions over the week" + ("" if clock.is_known else " (first day unknown)"))
+    came, exposure_s = hours_of_week(trace.submit_s, float(trace.submit_s[-1]), clock)
     rate = np.full(168, np.nan)
     np.divide(came * HOUR_S, exposure_s, out=rate, where=exposure_s > 0)
     hours = np.arange(168) + 0.5

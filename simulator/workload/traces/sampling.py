@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulator.workload.submissions import Sample, Submissions
+from simulator.workload.submissions import Sample, Submissions, WallClock
 from simulator.workload.traces.cleaning import CleaningReport, to_processors
 
 if TYPE_CHECKING:
@@ -52,11 +52,27 @@ def sample_of(table: pd.DataFrame, origin: datetime | None) -> tuple[Sample, Cle
         states=tuple(str(each) for each in states),
     )
     group = np.where(user >= 0, user, user.max(initial=-1) + 1 + partition + 1)
-    return Sample(jobs, group, _since_monday_s(origin, float(submit_s[0]))), report
+    return Sample(jobs, group, _clock(origin, float(submit_s[0]), float(submit_s[-1]))), report
 
 
-def _since_monday_s(origin: datetime | None, first_s: float) -> float:
+def _clock(origin: datetime | None, first_s: float, last_s: float) -> WallClock:
+    """Return the clock of a trace; its zone tells when it was changed."""
     if origin is None:
-        return 0.0
-    first = origin + timedelta(seconds=first_s)
-    return first.weekday() * 86400.0 + first.hour * 3600.0 + first.minute * 60.0 + first.second
+        return WallClock(is_known=False)
+
+    def shown(after_s: float) -> datetime:
+        if origin.tzinfo is None:
+            return origin + timedelta(seconds=after_s)
+        return (origin.astimezone(UTC) + timedelta(seconds=after_s)).astimezone(origin.tzinfo)
+
+    first = shown(first_s)
+    monday_s = first.weekday() * 86400.0 + first.hour * 3600.0 + first.minute * 60.0 + first.second
+    changes_s, shifts_s = [0.0], [0.0]
+    # Clocks are changed at full hours.
+    for after_s in np.arange(3600.0 - monday_s % 3600.0, last_s - first_s, 3600.0) if first.tzinfo else ():
+        ahead = shown(first_s + float(after_s)).utcoffset()
+        shift_s = (ahead - first.utcoffset()).total_seconds()  # type: ignore[operator]
+        if shift_s != shifts_s[-1]:
+            changes_s.append(float(after_s))
+            shifts_s.append(shift_s)
+    return WallClock(monday_s, tuple(changes_s), tuple(shifts_s))
