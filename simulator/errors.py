@@ -70,6 +70,10 @@ class InputError(SimulatorError):
         problem, file, line, key, found, allowed, nearest, variant, _ = first.args
         return cls(problem, file, line, key, found, allowed, nearest, variant, tuple(rest))
 
+    def moved(self, file: str | None, line: int | None, variant: str | None = None) -> InputError:
+        """Return the same error with another place, of a variant."""
+        return InputError(self.problem, file, line, self.key, self.found, self.allowed, self.nearest, variant)
+
     def __str__(self) -> str:
         """One line: where, key, variant, problem, found, allowed, nearest."""
         where = "" if self.file is None else self.file + (f":{self.line}" if self.line is not None else "") + ": "

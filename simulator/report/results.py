@@ -23,6 +23,7 @@ FORMAT = 1
 _SUMMARY = ("variant", "metric", "unit", "mean", "ci_low", "ci_high", "p05", "p50", "p95", "replications")
 _DIFFERENCES = ("variant", "baseline", "metric", "mean_difference", "ci_low", "ci_high", "probability_better")
 _MOST_DECIDING = 7
+_VISIBLE = 0.01
 _ADVICE = "a folder that `simulator compare SCENARIO --output DIR` has written"
 
 
@@ -106,7 +107,8 @@ class Results:
         """The few metrics of figures and of tables of many variants: the answer's, and those that tell most apart.
 
         Metrics are ranked by the largest difference from the baseline against half its interval, without intervals
-        against the baseline's mean. Metrics in which no variant ever differs are none of them.
+        against the baseline's mean. Metrics in which no variant differs, or by less than the eye sees beside how they
+        differ from replication to replication, are none of them.
         """
         if len(self.variants) == 1:
             return self.metrics_drawn[:_MOST_DECIDING]
@@ -115,6 +117,7 @@ class Results:
         for name in self.metrics_drawn:
             entries = known.loc[[name]] if name in known.index else known.iloc[:0]
             size = entries["mean_difference"].abs()
+            size = size.where(size > _VISIBLE * float(np.ptp(self.runs[name].dropna())), 0.0)
             half = (entries["ci_high"] - entries["ci_low"]) / 2
             scale = half.fillna(abs(float(self.statistic(name)["mean"].iloc[0])))
             ratio = (size[size > 0] / scale[size > 0]).fillna(math.inf)

@@ -66,6 +66,19 @@ def explain(error: ValidationError, document: Document, model: type[BaseModel] |
     return InputError.together([*told, *(_explained(path, found[path], document, model) for path in others)])
 
 
+def unknown_nulls(error: ValidationError, document: Document) -> list[InputError]:
+    """Return the errors about keys that are null and unknown, from what the schema says of a document with nulls."""
+    kinds: dict[KeyPath, list[ErrorDetails]] = {}
+    for details in error.errors(include_url=False):
+        kinds.setdefault(_path_in(details["loc"], document.data), []).append(details)
+    # A key that one member of a union knows is not unknown.
+    return [
+        _explained(path, same, document, None)
+        for path, same in kinds.items()
+        if all(details["type"] == "extra_forbidden" and details["input"] is None for details in same)
+    ]
+
+
 def _explained(
     path: KeyPath, same: list[ErrorDetails], document: Document, model: type[BaseModel] | None
 ) -> InputError:

@@ -173,7 +173,7 @@ def _policies(spec: VariantSpec) -> Iterator[Complaint]:
     yield from own_keys("recovery", spec.recovery, ("recovery",))
     for position, job in enumerate(spec.workload.jobs):
         if job.recovery is not None:
-            yield from own_keys("recovery", job.recovery, ("workload", "jobs", position, "recovery"))
+            yield from own_keys("recovery", job.recovery, ("workload", "jobs", position, "recovery"), spec.recovery)
 
 
 def _scheduler(spec: VariantSpec) -> Iterator[Complaint]:

@@ -53,8 +53,8 @@ def job_complaints(spec: VariantSpec) -> Iterator[Complaint]:
         yield from _stored(spec, job, path)
         yield from _asked(spec, job, path)
     yield from _tiers(spec.checkpoint, ("checkpoint",))
-    yield from _recorded(spec.workload.trace, ("workload", "trace"))
-    yield from _recorded(spec.workload.synthetic, ("workload", "synthetic"))
+    yield from _recorded(spec, spec.workload.trace, ("workload", "trace"))
+    yield from _recorded(spec, spec.workload.synthetic, ("workload", "synthetic"))
 
 
 def _comes_back_for_ever(spec: VariantSpec, job: JobSection) -> bool:
@@ -93,7 +93,7 @@ def _asked(spec: VariantSpec, job: JobSection, path: KeyPath) -> Iterator[Compla
             yield Complaint((*path, "elastic"), "these widths do not fit together", found, allowed)
 
 
-def _recorded(section: RecordedSection | None, path: KeyPath) -> Iterator[Complaint]:
+def _recorded(spec: VariantSpec, section: RecordedSection | None, path: KeyPath) -> Iterator[Complaint]:
     """Check how the jobs of a trace or a model save their work."""
     if section is None:
         return
@@ -105,7 +105,7 @@ def _recorded(section: RecordedSection | None, path: KeyPath) -> Iterator[Compla
                 problem = "the size of a checkpoint differs from job to job of a workload"
                 yield Complaint(place, problem, allowed="blocking, persist and load times")
     if section.recovery is not None:
-        yield from own_keys("recovery", section.recovery, (*path, "recovery"))
+        yield from own_keys("recovery", section.recovery, (*path, "recovery"), spec.recovery)
 
 
 def _synthetic(spec: VariantSpec) -> Iterator[Complaint]:

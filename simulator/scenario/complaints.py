@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from simulator.policies.registry import families
 from simulator.scenario.loading import nearest
-from simulator.scenario.policy_fields import PolicySection, keys_of
+from simulator.scenario.policy_fields import PolicySection, changed_policy, keys_of
 
 KeyPath = tuple[str | int, ...]
 
@@ -37,10 +37,13 @@ def unknown(path: KeyPath, problem: str, word: str, choices: list[str]) -> Compl
     return Complaint(path, problem, repr(word), allowed, nearest(word, choices))
 
 
-def own_keys(family: str, section: PolicySection, path: KeyPath) -> Iterator[Complaint]:
-    """Blame keys that the section's policy does not have, and say whose they are."""
-    own = list(keys_of(families()[family][section.chosen()]))
+def own_keys(
+    family: str, section: PolicySection, path: KeyPath, base: PolicySection | None = None
+) -> Iterator[Complaint]:
+    """Blame keys that the section's policy does not have, and say whose they are; it may change a base section's."""
+    chosen = (section if base is None else changed_policy(family, base, section)).chosen()
+    own = list(keys_of(families()[family][chosen]))
     for key in section.own_keys():
         if key not in own:
             others = ", ".join(name for name, policy in families()[family].items() if key in keys_of(policy))
-            yield unknown((*path, key), f"policy {section.chosen()!r} has no such key (a key of {others})", key, own)
+            yield unknown((*path, key), f"policy {chosen!r} has no such key (a key of {others})", key, own)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import InputError
-from simulator.scenario.nodes import Document, KeyPath, Node, dotted, merge, without, without_nulls
+from simulator.scenario.nodes import Document, KeyPath, Node, dotted, merge, without
 from simulator.scenario.yaml_reader import MAX_DEPTH, read_mapping, read_value
 
 __all__ = ["Document", "apply_set", "changes_of", "document_of", "nearest", "read_document", "variants_of"]
@@ -152,9 +152,15 @@ def variants_of(document: Document) -> dict[str, Document]:
         allowed = "names with their changes, such as {large: {cluster.nodes: 512}}"
         raise InputError("not a mapping of variants", file, line, "variants", allowed=allowed)
     else:
-        changed = {name: _variant(base.root, name, changes) for name, changes in variants.mapping.items()}
-        result = {name: replace(document, root=root) for name, root in changed.items()}
-    result = {name: replace(variant, root=without_nulls(variant.root)) for name, variant in result.items()}
+        result, broken = {}, []
+        for name, changes in variants.mapping.items():
+            try:
+                result[name] = replace(document, root=_variant(base.root, name, changes))
+            except InputError as error:
+                is_named = (error.key or "").startswith("variants.")
+                broken.append(error if is_named else error.moved(error.file, error.line, repr(name)))
+        if broken:
+            raise InputError.together(broken)
     for variant in result.values():
         _refuse_missing_files(variant)
     return result

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 
 from simulator.errors import InputError
-from simulator.scenario.checking import explain
+from simulator.scenario.checking import explain, unknown_nulls
 from simulator.scenario.checks import complaints
 from simulator.scenario.complaints import Complaint
 from simulator.scenario.loading import changes_of, variants_of
-from simulator.scenario.nodes import Document, KeyPath, Node
+from simulator.scenario.nodes import Document, KeyPath, Node, without_nulls
 from simulator.scenario.schema import VariantSpec
 
 MOST_COMPLAINTS = 20
@@ -59,10 +60,14 @@ def validated(document: Document) -> dict[str, VariantSpec]:
 
 def _checked(variant: Document, names: tuple[str, ...]) -> tuple[VariantSpec | None, list[InputError]]:
     """Return a variant and what is wrong with it; None where its keys are wrong already."""
+    empty = _unknown_nulls(variant)
+    variant = replace(variant, root=without_nulls(variant.root))
     try:
         spec = VariantSpec.model_validate(variant.data)
     except ValidationError as error:
-        return None, list(explain(error, variant).each)
+        return None, [*empty, *explain(error, variant).each]
+    if empty:
+        return None, empty
     found: dict[KeyPath, InputError] = {}
     rules = complaints(spec, names)
     while len(found) < MOST_COMPLAINTS:
@@ -76,6 +81,15 @@ def _checked(variant: Document, names: tuple[str, ...]) -> tuple[VariantSpec | N
             break  # the rules after a broken one may stand on it
         found.setdefault(complaint.path, _blamed(complaint, variant))
     return spec, list(found.values())
+
+
+def _unknown_nulls(variant: Document) -> list[InputError]:
+    """Blame keys that are set to null and that nothing knows."""
+    try:
+        VariantSpec.model_validate(variant.data)
+    except ValidationError as error:
+        return unknown_nulls(error, variant)
+    return []
 
 
 def _of_the_study(
@@ -110,17 +124,14 @@ def _merged(
             everywhere = len(alike) == len(wrong) or not all(changes[one] for one in alike)
             closest = _closest(error, changes[name])
             own = closest is not None and (not everywhere or _is_in(error, closest[0]))
-            if closest is not None and own and not _is_in(error, closest[0]):
-                error = _moved(error, closest[1].file, closest[1].line)
+            # An empty change leaves nothing that a line could be found of.
+            if closest is not None and own and (closest[1].value is None or not _is_in(error, closest[0])):
+                error = error.moved(closest[1].file, closest[1].line)
             told.setdefault((str(error), own), (error, []))[1].append(name)
     return [
-        _moved(error, error.file, error.line, ", ".join(map(repr, names))) if own else error
+        error.moved(error.file, error.line, ", ".join(map(repr, names))) if own else error
         for (_, own), (error, names) in told.items()
     ]
-
-
-def _moved(error: InputError, file: str | None, line: int | None, variant: str | None = None) -> InputError:
-    return InputError(error.problem, file, line, error.key, error.found, error.allowed, error.nearest, variant)
 
 
 def _closest(error: InputError, changes: Mapping[KeyPath, Node]) -> tuple[KeyPath, Node] | None:

@@ -250,12 +250,12 @@ CASES = [
     Case(
         "variant_below_text",
         changed("cluster.spares.count: 4", "name.first: 4"),
-        "s.yaml:31: name.first: name holds no keys; found 'small'",
+        "s.yaml:31: name.first: variant 'more_spares': name holds no keys; found 'small'",
     ),
     Case(
         "variant_list_item",
         changed("cluster.spares.count: 4", "workload.jobs.2.nodes: 4"),
-        "s.yaml:31: workload.jobs.2: no such list item; found '2'; allowed: a position from 0 to 1",
+        "s.yaml:31: workload.jobs.2: variant 'more_spares': no such list item; found '2'; allowed: a position from 0 to 1",
     ),
     Case(
         "variant_empty_part",

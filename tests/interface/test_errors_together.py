@@ -96,3 +96,32 @@ def test_the_command_tells_twenty(count: int, lines: int, capsys: pytest.Capture
     assert told[-1] == (
         "and 5 more errors" if count > MOST_ERRORS else f"error: s.yaml:{count - 1}: problem {count - 1}"
     )
+
+
+def test_a_key_that_nothing_knows_is_an_error_also_when_it_is_null(tmp_path: Path) -> None:
+    text = "name: x\ncluster: {nodes: 4, node: a100_8gpu, spars: null}\nhorizon: 1 day\nchekpoint: null\n"
+    text += "workload: {jobs: [{name: j, nodes: 1, wrok: null}]}\nscheduling: {polcy: null, backfill: null}\n"
+    (tmp_path / "s.yaml").write_text(f"{text}variants: {{a: {{recovery.polisy: null}}, b: {{faults: null}}}}\n")
+    with pytest.raises(InputError) as caught:
+        load(tmp_path / "s.yaml")
+    found = {(error.line, error.key, error.nearest) for error in caught.value.each}
+    assert found == {
+        (2, "cluster.spars", "spares"),
+        (4, "chekpoint", "checkpoint"),
+        (5, "workload.jobs.0.wrok", "work"),
+        (6, "scheduling.polcy", "policy"),
+        (7, "recovery.polisy", "policy"),
+    }
+
+
+def test_changes_to_null_and_to_list_items_are_blamed_at_their_own_lines(tmp_path: Path) -> None:
+    base = "name: x\ncluster: {nodes: 4, node: a100_8gpu}\nhorizon: 1 day\nworkload: {jobs: [{name: j, nodes: 1}]}\n"
+    for changes, lines in (
+        ("  a: {cluster.node: null}\n  b: {workload: null}\n", [6, 7]),
+        ("  a: {workload.jobs.3.nodes: 7}\n  b: {workload.jobs.4.nodes: 7}\n", [6, 7]),
+    ):
+        (tmp_path / "s.yaml").write_text(f"{base}variants:\n{changes}")
+        with pytest.raises(InputError) as caught:
+            load(tmp_path / "s.yaml")
+        assert [error.line for error in caught.value.each] == lines
+        assert [error.variant for error in caught.value.each] == ["'a'", "'b'"]

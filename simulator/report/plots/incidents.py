@@ -144,7 +144,8 @@ def phases_plot(results: Results) -> Plot | Missing:
     order = [str(phase) for phase in phases["phase"].drop_duplicates()]
     hours = phases.groupby(["variant", "phase"])["job_s"].sum().unstack(fill_value=0) / 3600 / results.replications
     hours = hours.reindex(index=results.variants, columns=order, fill_value=0.0)
-    hours = hours.loc[:, hours.max() > 0]
+    without = [plain(str(name)) for name in hours.index[hours.sum(axis=1) == 0]]
+    hours = hours.loc[hours.sum(axis=1) > 0, hours.max() > 0]
     looks = {phase: PHASE_LOOK.get(phase, OTHER_LOOK) for phase in order}
     sample = count_of(results.replications, "replication")
     with paper():
@@ -163,7 +164,8 @@ def phases_plot(results: Results) -> Plot | Missing:
         name,
         heading,
         "Wall time that jobs spend between an interruption and useful work, by phase, in hours per replication "
-        f"(mean of {sample}).{CUT_NOTE if is_cut(hours) else ''}",
+        f"(mean of {sample}).{CUT_NOTE if is_cut(hours) else ''}"
+        + (f" None in: {', '.join(without)}." if without else ""),
         f"Stacked bars of restart time by phase. Totals: {parts}.",
         figure,
     )
