@@ -47,6 +47,9 @@ OF_TOPOLOGY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """Keys that each topology needs, and those it may have besides."""
 
 
+GpuModels = Annotated[tuple[str, ...], Field(strict=False)]
+
+
 class ScaleUpSection(Section):
     """The fast network inside a node or rack."""
 
@@ -100,6 +103,8 @@ class TransportSection(Section):
 
     name: str = "inline"
     """Name for reports."""
+    gpu_models: GpuModels = ()
+    """GPUs on which it was measured, as the model of the node type begins; others are warned about; empty: any."""
     algorithms: Annotated[tuple[Algorithm, ...], Field(strict=False)] = ()
     """Algorithms that the library has; empty for all."""
     protocols: Annotated[dict[Name, ProtocolSection], Field(min_length=1)]
@@ -135,6 +140,8 @@ class FabricSection(Section):
 
     name: str = "inline"
     """Name for reports."""
+    gpu_models: GpuModels = ()
+    """GPUs for which its rates are right, as the model of the node type begins; others are warned about; empty: any."""
     topology: Literal["clos", "leaf_spine", "fat_tree", "dragonfly", "torus", "hypercube", "graph"]
     """Family; rail-optimised and multi-plane fabrics are clos with layout rail, or planes."""
     rate: Bandwidth
