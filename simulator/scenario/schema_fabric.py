@@ -30,6 +30,7 @@ from simulator.scenario.quantities import (
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Ratio = Annotated[float, Field(ge=1, le=1000)]
+GpuModels = Annotated[tuple[str, ...], Field(strict=False)]
 if TYPE_CHECKING:
     Algorithm = str
 else:
@@ -45,9 +46,6 @@ OF_TOPOLOGY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "graph": (("path",), ()),
 }
 """Keys that each topology needs, and those it may have besides."""
-
-
-GpuModels = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class ScaleUpSection(Section):
