@@ -48,7 +48,7 @@ CASES: dict[str, tuple[tuple[Protocol, ...], dict[Path_, float]]] = {
         },
     ),
     "nccl_b200_nvswitch": (
-        (LL, NVLS),
+        (LL, replace(SIMPLE, base_s=39.3e-6, chunk_s=7.39e-6), NVLS),
         {
             ("LL", "base_s"): 40e-6,
             ("LL", "scale_up", "efficiency"): 0.31,
@@ -58,7 +58,7 @@ CASES: dict[str, tuple[tuple[Protocol, ...], dict[Path_, float]]] = {
         },
     ),
     "nccl_gb200_nvl72": (
-        (LL, SIMPLE, NVLS),
+        (replace(LL, base_s=37.5e-6), replace(SIMPLE, base_s=39.3e-6, chunk_s=19.9e-6), NVLS),
         {
             ("NVLS", "base_s"): 100e-6,
             ("NVLS", "chunk_s"): 15e-6,

@@ -70,8 +70,8 @@ def build_fabric(section: FabricSection, gpus: int, gpus_per_node: int) -> Fabri
     InputError
         The fabric is too small, or its graph cannot be read.
     """
-    # Sections hold mappings and have no hash; routing, transport and bill do not change the links.
-    key = (section.model_dump_json(exclude={"routing", "transport", "bill"}), gpus, gpus_per_node)
+    # Sections hold mappings and have no hash; routing, transport, bill and models of GPUs do not change the links.
+    key = (section.model_dump_json(exclude={"routing", "transport", "bill", "gpu_models"}), gpus, gpus_per_node)
     if key not in _built:
         if len(_built) >= _MOST_BUILT:
             _built.clear()

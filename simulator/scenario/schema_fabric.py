@@ -30,6 +30,7 @@ from simulator.scenario.quantities import (
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Ratio = Annotated[float, Field(ge=1, le=1000)]
+GpuModels = Annotated[tuple[str, ...], Field(strict=False)]
 if TYPE_CHECKING:
     Algorithm = str
 else:
@@ -100,6 +101,8 @@ class TransportSection(Section):
 
     name: str = "inline"
     """Name for reports."""
+    gpu_models: GpuModels = ()
+    """GPUs on which it was measured, as the model of the node type begins; others are warned about; empty: any."""
     algorithms: Annotated[tuple[Algorithm, ...], Field(strict=False)] = ()
     """Algorithms that the library has; empty for all."""
     protocols: Annotated[dict[Name, ProtocolSection], Field(min_length=1)]
@@ -135,6 +138,8 @@ class FabricSection(Section):
 
     name: str = "inline"
     """Name for reports."""
+    gpu_models: GpuModels = ()
+    """GPUs for which its rates are right, as the model of the node type begins; others are warned about; empty: any."""
     topology: Literal["clos", "leaf_spine", "fat_tree", "dragonfly", "torus", "hypercube", "graph"]
     """Family; rail-optimised and multi-plane fabrics are clos with layout rail, or planes."""
     rate: Bandwidth

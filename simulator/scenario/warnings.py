@@ -14,6 +14,7 @@ def warnings_of(spec: VariantSpec) -> Iterator[str]:
     """Yield what a variant probably does not mean."""
     yield from _idle_preemption(spec)
     yield from _tight_memory(spec)
+    yield from _other_generation(spec)
 
 
 def _idle_preemption(spec: VariantSpec) -> Iterator[str]:
@@ -37,3 +38,17 @@ def _tight_memory(spec: VariantSpec) -> Iterator[str]:
         if needed.total > accelerator.memory:
             least = f"more than its {accelerator.memory / 1e9:.0f} GB, if nothing is freed early or moved to the host"
             yield f"job {job.name!r}: its plan counts {needed.in_words}, {least}"
+
+
+def _other_generation(spec: VariantSpec) -> Iterator[str]:
+    """Yield where rates or latencies of the network are those of other GPUs than the nodes have."""
+    fabric, node = spec.cluster.fabric, spec.cluster.node
+    if fabric is None or "gpu" not in node.model_fields_set:
+        return
+    for key, section, allowed in (
+        ("cluster.fabric", fabric, "rate and scale_up of those nodes"),
+        ("cluster.fabric.transport", fabric.transport, "a preset for those nodes, or a mapping"),
+    ):
+        if section.gpu_models and not node.gpu.startswith(section.gpu_models):
+            meant = " and ".join(section.gpu_models)
+            yield f"{key}: {section.name} is for {meant}, but the nodes have {node.gpu}; write {allowed}"

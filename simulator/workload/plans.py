@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from simulator.errors import InputError
 from simulator.workload.models import Transformer
 
-Group = Literal["tp", "cp", "ep", "dp", "pp"]
-GROUPS: tuple[Group, ...] = ("tp", "cp", "ep", "dp", "pp")
+Group = Literal["tp", "cp", "ep", "dp", "edp", "pp"]
 Sharding = Literal["none", "optimiser", "full"]
 Recompute = Literal["none", "selective", "full"]
 
@@ -71,6 +70,20 @@ class ParallelPlan:
         """Idle time of a pipeline divided by its busy time: (p - 1) / (v m) (Narayanan et al., SC 2021)."""
         return (self.pp - 1) / (self.interleave * self.micro_batches)
 
+    @property
+    def exposed_transfers(self) -> int:
+        """Transfers between stages, one after another, for which a step waits.
+
+        Filling a pipeline takes ``p v - 1`` of them one way, draining as many back. Interleaved stages have passes to
+        spare meanwhile and wait for no others. Those of plain 1F1B have only as many micro-batches under way as there
+        are stages ahead, and so wait for two transfers more with every micro-batch after the first, but for one in
+        ``p``. That is the longest path through the schedules of Narayanan et al. (SC 2021) with transfers no longer
+        than the forward pass of a chunk; ``tests/unit/test_pipelines.py`` plays them pass by pass.
+        """
+        ends = 2 * (self.pp * self.interleave - 1)
+        later = self.micro_batches - 1
+        return ends if self.interleave > 1 else ends + 2 * (later - math.ceil(later / self.pp))
+
 
 def check_plan(plan: ParallelPlan, model: Transformer) -> None:
     """Raise InputError unless the plan divides GPUs, layers, heads and batch."""
@@ -103,7 +116,8 @@ def groups(plan: ParallelPlan, kind: Group) -> NDArray[np.int64]:
     """Return the ranks of every group of a kind, shape (groups, members).
 
     Rank = tp + TP x (cp + CP x (dp + DP x pp)): tensor-parallel ranks are neighbours, pipeline stages far apart.
-    Gradients are summed over context- and data-parallel ranks together, so ``dp`` groups hold both.
+    Gradients are summed over context- and data-parallel ranks together, so ``dp`` groups hold both. Those of experts
+    are summed over the ranks that hold the same ones (``edp``), one in ``ep`` of them.
     """
     ranks = np.arange(plan.gpus, dtype=np.int64).reshape(plan.pp, plan.dp, plan.cp, plan.tp)
     match kind:
@@ -115,9 +129,10 @@ def groups(plan: ParallelPlan, kind: Group) -> NDArray[np.int64]:
             return ranks.transpose(0, 3, 1, 2).reshape(-1, plan.dp * plan.cp)
         case "pp":
             return ranks.transpose(1, 2, 3, 0).reshape(-1, plan.pp)
-        case "ep":
-            split = ranks.reshape(plan.pp, plan.dp // plan.ep, plan.ep, plan.cp, plan.tp)
-            return split.transpose(0, 1, 3, 4, 2).reshape(-1, plan.ep)
+    split = ranks.reshape(plan.pp, plan.dp // plan.ep, plan.ep, plan.cp, plan.tp)
+    if kind == "ep":
+        return split.transpose(0, 1, 3, 4, 2).reshape(-1, plan.ep)
+    return split.transpose(0, 2, 4, 1, 3).reshape(-1, plan.dp * plan.cp // plan.ep)
 
 
 @dataclass(frozen=True)
@@ -143,22 +158,27 @@ class Memory:
 
 
 def memory(model: Transformer, plan: ParallelPlan) -> Memory:
-    """Return the bytes on the fullest GPU, of the first or of the last pipeline stage.
+    """Return the bytes on the fullest GPU, of whichever pipeline stage it is.
 
     2 for a weight, 4 for a gradient, 12 for the optimiser's copy and moments. Of activations every layer that waits for
     its backward pass is held as `_activation_bytes` says; with full recomputation only its input, and one layer whole.
     The last stage, or the only one, also holds logits in fp32. Working space of libraries is not counted.
     """
-    local = parameters_per_gpu(model, plan)
-    shared = local if plan.sharding == "none" else shared_parameters_per_gpu(model, plan)
-    weights, gradients = (2.0 * shared, 4.0 * shared) if plan.sharding == "full" else (2.0 * local, 4.0 * local)
+    return max((_memory_of_stage(model, plan, stage) for stage in _stages(plan)), key=lambda stage: stage.total)
+
+
+def _memory_of_stage(model: Transformer, plan: ParallelPlan, stage: int) -> Memory:
+    local = stage_parameters(model, plan, stage)
+    shared = local.total if plan.sharding == "none" else local.shared(plan)
+    kept = shared if plan.sharding == "full" else local.total
     tokens = model.sequence / plan.cp * plan.micro_batch
     whole = _activation_bytes(model, plan)
-    kept = 2.0 * model.hidden / (plan.tp if plan.sequence_parallel else 1) if plan.recompute == "full" else whole
-    extra = whole if plan.recompute == "full" else 0.0
-    first, last = (kept * layers_held(model, plan, stage) + extra for stage in (0, plan.pp - 1))
-    logits = 4.0 * model.vocabulary / plan.tp
-    return Memory(weights, gradients, 12.0 * shared, tokens * max(first, last + logits))
+    held = layers_held(model, plan, stage) * whole
+    if plan.recompute == "full":
+        inputs = 2.0 * model.hidden / (plan.tp if plan.sequence_parallel else 1)
+        held = layers_held(model, plan, stage) * inputs + whole
+    logits = 4.0 * model.vocabulary / plan.tp if stage == plan.pp - 1 else 0.0
+    return Memory(2.0 * kept, 4.0 * kept, 12.0 * shared, tokens * (held + logits))
 
 
 def _activation_bytes(model: Transformer, plan: ParallelPlan) -> float:
@@ -190,51 +210,67 @@ def layers_held(model: Transformer, plan: ParallelPlan, stage: int) -> float:
     if plan.interleave > 1:
         chunks = 2 * (plan.pp - stage - 1) + (plan.interleave - 1) * plan.pp + 1
     in_flight = min(chunks, plan.micro_batches * plan.interleave) if plan.pp > 1 else plan.interleave
-    return in_flight * model.layers / (plan.pp * plan.interleave)
+    return in_flight * layers_of_stage(model, plan, stage) / plan.interleave
 
 
-def parameters_per_gpu(model: Transformer, plan: ParallelPlan) -> float:
-    """Return the parameters of the fullest pipeline stage on one tensor-parallel rank, expert groups taken apart."""
-    return sum(_dense_and_experts(model, plan))
+@dataclass(frozen=True)
+class Parameters:
+    """Parameters on one GPU: those that all data-parallel ranks hold, and those of its experts."""
+
+    dense: float
+    experts: float
+
+    @property
+    def total(self) -> float:
+        """All of them."""
+        return self.dense + self.experts
+
+    def shared(self, plan: ParallelPlan) -> float:
+        """Return what is left of them on a GPU when the ranks that hold the same ones share them out.
+
+        Data- and context-parallel ranks all hold the same dense parameters, but only one in ``ep`` of them an expert.
+        """
+        return (self.dense + self.experts * plan.ep) / (plan.dp * plan.cp)
 
 
-def shared_parameters_per_gpu(model: Transformer, plan: ParallelPlan) -> float:
-    """Return what is left of them on a GPU when the ranks that hold the same ones share them out.
+def stage_parameters(model: Transformer, plan: ParallelPlan, stage: int) -> Parameters:
+    """Return the parameters of a pipeline stage on one tensor-parallel rank.
 
-    Data- and context-parallel ranks all hold the same dense parameters, but only one in ``ep`` of them holds an expert.
+    The input embedding stands on the first stage, the output embedding on the last, also where they are one matrix.
     """
-    dense, experts = _dense_and_experts(model, plan)
-    return (dense + experts * plan.ep) / (plan.dp * plan.cp)
+    layers = layers_of_stage(model, plan, stage)
+    experts = model.experts * model.expert_parameters if model.experts > 1 else 0
+    embedding = model.vocabulary * model.hidden if stage in (0, plan.pp - 1) else 0
+    if plan.pp == 1:
+        embedding = model.embedding_parameters
+    dense = layers * (model.layer_parameters - experts) + embedding
+    return Parameters(dense / plan.tp, layers * experts / plan.ep / plan.tp)
 
 
-def reduced_parameters_per_gpu(model: Transformer, plan: ParallelPlan) -> float:
-    """Return the parameters whose gradients cost as much to sum over all data-parallel ranks as those of the plan.
-
-    Gradients of an expert are summed over the ``m`` of ``n`` ranks that hold it, which moves ``(m - 1) / m`` of their
-    bytes through a port instead of ``(n - 1) / n``.
-    """
-    dense, experts = _dense_and_experts(model, plan)
-    n = plan.dp * plan.cp
-    m = n // plan.ep
-    return dense + experts * ((m - 1) / m) / ((n - 1) / n) if n > 1 else dense + experts
+def most_parameters(model: Transformer, plan: ParallelPlan) -> Parameters:
+    """Return the parameters on a GPU of the stage that has most of them."""
+    return max((stage_parameters(model, plan, stage) for stage in _stages(plan)), key=lambda held: held.total)
 
 
-def layers_of_fullest_stage(model: Transformer, plan: ParallelPlan) -> int:
-    """Return the layers of the fullest pipeline stage.
+def layers_of_stage(model: Transformer, plan: ParallelPlan, stage: int) -> int:
+    """Return the layers of a pipeline stage.
 
     Stages are equal, or those at the ends have one layer less, in the place of which they hold embedding and loss.
     """
-    return math.ceil(model.layers / plan.pp)
+    if model.layers % plan.pp == 0:
+        return model.layers // plan.pp
+    return (model.layers + 2) // plan.pp - (stage in (0, plan.pp - 1))
 
 
-def _dense_and_experts(model: Transformer, plan: ParallelPlan) -> tuple[float, float]:
-    """Return the parameters of the fullest stage on one tensor-parallel rank: all but experts, and its experts."""
-    layers = layers_of_fullest_stage(model, plan)
-    experts = model.experts * model.expert_parameters if model.experts > 1 else 0
-    dense = model.layer_parameters - experts
-    # The input embedding stands on the first stage, the output embedding on the last, also where they are one matrix.
-    embedding = model.embedding_parameters if plan.pp == 1 else model.vocabulary * model.hidden
-    return (layers * dense + embedding) / plan.tp, layers * experts / plan.ep / plan.tp
+def _stages(plan: ParallelPlan) -> tuple[int, ...]:
+    """Return the stages of which one is the fullest: both ends and the first between them, which holds most there."""
+    return tuple(sorted({0, min(1, plan.pp - 1), plan.pp - 1}))
+
+
+def slowest_stage(model: Transformer, plan: ParallelPlan, layer: float, loss: float) -> float:
+    """Return the most that any stage does when it does ``layer`` for each of its layers and the last one ``loss``."""
+    last = plan.pp - 1
+    return max(layers_of_stage(model, plan, each) * layer + (loss if each == last else 0.0) for each in _stages(plan))
 
 
 MOST_OVER = 1.5

@@ -11,14 +11,7 @@ import numpy as np
 
 from simulator.network.collectives import Op
 from simulator.workload.models import Transformer
-from simulator.workload.plans import (
-    Group,
-    ParallelPlan,
-    layers_of_fullest_stage,
-    parameters_per_gpu,
-    reduced_parameters_per_gpu,
-    shared_parameters_per_gpu,
-)
+from simulator.workload.plans import Group, ParallelPlan, Parameters, most_parameters, slowest_stage
 
 PARTS = ("compute", "tp", "cp", "ep", "bubble", "pp", "dp", "optimiser", "data")
 """Parts of a step in the order in which reports stack them."""
@@ -89,22 +82,19 @@ class Communication:
         Message of one time, in the convention of the operation.
     count : float
         Times in a step that follow one another.
-    hidden_s : float
-        Compute of a step behind which all of them may hide.
     hidden_share : float
-        Share of the rest that hides anyway.
+        Share that hides behind compute.
     """
 
     group: Group
     op: Op
     message_bytes: float
     count: float
-    hidden_s: float = 0.0
     hidden_share: float = 0.0
 
     def exposed_s(self, seconds: float) -> float:
         """Return how much longer a step takes when one time lasts ``seconds``."""
-        return max(self.count * seconds - self.hidden_s, 0.0) * (1.0 - self.hidden_share)
+        return self.count * seconds * (1.0 - self.hidden_share)
 
 
 @dataclass(frozen=True)
@@ -127,6 +117,8 @@ class StepDemand:
         Tokens of the step, of the whole job.
     checkpoint_bytes : float
         State to save, of the whole job.
+    hidden_s : float
+        Compute behind which all data-parallel communication of a step may hide, that of experts included.
     """
 
     compute_s: float
@@ -136,6 +128,7 @@ class StepDemand:
     model_flops: float
     tokens: float
     checkpoint_bytes: float
+    hidden_s: float = 0.0
 
 
 def demand(
@@ -168,51 +161,62 @@ def demand(
     memory_s = tokens * model.hidden * efficiency.elementwise / split / gpu.memory_rate
     forward_s = matmul_s + attention_s + memory_s + efficiency.layer_s
     again_s = {"none": 0.0, "selective": attention_s, "full": forward_s}[plan.recompute]
-    layers, m = layers_of_fullest_stage(model, plan), plan.micro_batches
     layer_s, logits_s = 3.0 * forward_s + again_s, 3.0 * tokens * model.logit_flops / plan.tp / rate
-    last = layers if model.layers % plan.pp == 0 else layers - 1
-    compute_s = m * max(layers * layer_s, last * layer_s + logits_s)
-    whole = plan.sharding == "none"
-    optimiser_bytes = 26.0 * (parameters_per_gpu(model, plan) if whole else shared_parameters_per_gpu(model, plan))
+    m = plan.micro_batches
+    compute_s = m * slowest_stage(model, plan, layer_s, logits_s)
+    held = most_parameters(model, plan)
+    optimiser_bytes = 26.0 * (held.total if plan.sharding == "none" else held.shared(plan))
+    # Gathers of every micro-batch hide behind its compute; gradients are ready in the last micro-batch alone.
+    hidden_s = efficiency.overlap * compute_s / (1 if plan.sharding == "full" else m)
+    passes = m * slowest_stage(model, plan, 1.0, 0.0)
     step_tokens = plan.global_batch * model.sequence
     return StepDemand(
         compute_s,
         plan.bubble,
         optimiser_bytes / gpu.memory_rate,
-        tuple(_communications(model, plan, efficiency, compute_s, tokens, layers * m)),
+        (*_of_layers(model, plan, efficiency, tokens, passes), *_data_parallel(plan, held)),
         model.model_flops(causal) * step_tokens / plan.gpus,
         float(step_tokens),
         14.0 * model.parameters,
+        hidden_s,
     )
 
 
-def _communications(
-    model: Transformer, plan: ParallelPlan, efficiency: Efficiency, compute_s: float, tokens: float, layers: float
+def _of_layers(
+    model: Transformer, plan: ParallelPlan, efficiency: Efficiency, tokens: float, passes: float
 ) -> list[Communication]:
-    """Return the communications; ``layers`` counts layer passes of a stage in a step."""
+    """Return the communications of activations; ``passes`` counts those of layers of a stage in a step."""
     found = []
     activation = 2.0 * tokens * model.hidden
     if plan.tp > 1:
-        passes = 6.0 if plan.recompute == "full" else 4.0
+        times = 6.0 if plan.recompute == "full" else 4.0
         share = efficiency.tp_overlap
-        found.append(Communication("tp", "all_reduce", activation, passes * layers, hidden_share=share))
+        found.append(Communication("tp", "all_reduce", activation, times * passes, hidden_share=share))
     if plan.cp > 1:
         kv = 4.0 * plan.cp * tokens * model.hidden / plan.tp * model.kv_heads / model.heads
-        found.append(Communication("cp", "all_gather", kv, 3.0 * layers, hidden_share=efficiency.overlap))
+        found.append(Communication("cp", "all_gather", kv, 3.0 * passes, hidden_share=efficiency.overlap))
     if plan.ep > 1:
         routed = activation * model.top_k / plan.tp
-        found.append(Communication("ep", "all_to_all", routed, 4.0 * layers))
+        found.append(Communication("ep", "all_to_all", routed, 4.0 * passes))
     if plan.pp > 1:
-        # In steady state transfers hide behind compute; filling and draining the pipeline does not.
-        found.append(Communication("pp", "send_recv", activation / plan.tp, 2.0 * (plan.pp - 1) * plan.interleave))
-    if plan.dp * plan.cp > 1:
-        weights = 2.0 * reduced_parameters_per_gpu(model, plan)
-        hidden_s = efficiency.overlap * compute_s
-        if plan.sharding == "full":
-            found.append(Communication("dp", "all_gather", weights, 3.0 * plan.micro_batches, hidden_s=hidden_s))
-        else:
-            found.append(Communication("dp", "all_reduce", weights, 1.0, hidden_s=hidden_s / plan.micro_batches))
+        found.append(Communication("pp", "send_recv", activation / plan.tp, plan.exposed_transfers))
     return found
+
+
+def _data_parallel(plan: ParallelPlan, held: Parameters) -> list[Communication]:
+    """Return the communications of gradients and weights, 2 bytes for each parameter.
+
+    Ranks that share experts out hold different ones: each sums and gathers its own with those that hold the same ones,
+    which are on other nodes where a node holds each expert once, so that the experts of a node cross its NICs whole.
+    """
+    gathered = plan.sharding == "full"
+    op: Op = "all_gather" if gathered else "all_reduce"
+    count = 3.0 * plan.micro_batches if gathered else 1.0
+    ranks = plan.dp * plan.cp
+    if plan.ep == 1:
+        return [Communication("dp", op, 2.0 * held.total, count)] if ranks > 1 else []
+    found = [Communication("dp", op, 2.0 * held.dense, count)]
+    return [*found, Communication("edp", op, 2.0 * held.experts, count)] if ranks > plan.ep else found
 
 
 def step_parts(
@@ -238,7 +242,8 @@ def step_parts(
     """
     exposed = dict.fromkeys(("tp", "cp", "ep", "pp", "dp"), 0.0)
     for each in step.communications:
-        exposed[each.group] += each.exposed_s(seconds[each.group])
+        exposed["dp" if each.group == "edp" else each.group] += each.exposed_s(seconds[each.group])
+    exposed["dp"] = max(exposed["dp"] - step.hidden_s, 0.0)
     compute_s = step.compute_s * straggler
     busy_s = compute_s + exposed["tp"] + exposed["cp"] + exposed["ep"]
     parts = {"compute": compute_s, **exposed, "bubble": busy_s * step.bubble, "optimiser": step.optimiser_s}

@@ -6,37 +6,113 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from training_rows import model
 
 from simulator.network.placed import collective_times, domain_size
 from simulator.network.routing import Routing
 from simulator.network.topologies import Ports, ScaleUp, clos
+from simulator.network.transport import IDEAL
 from simulator.workload.models import Transformer
-from simulator.workload.plans import (
-    ParallelPlan,
-    check_plan,
-    memory,
-    parameters_per_gpu,
-    reduced_parameters_per_gpu,
-    shared_parameters_per_gpu,
-)
+from simulator.workload.placed_step import PlacedStep, TrainingStep
+from simulator.workload.plans import ParallelPlan, check_plan, groups, memory, most_parameters
+from simulator.workload.training import Accelerator, Efficiency, demand
 
 MIXTURE = Transformer("mixture", 8, 1024, 16, 2048, 32000, 8, 4096, True, 8, 2, False)
 PLAN = ParallelPlan(32, ep=8, global_batch=32, sharding="optimiser")
 
 
 def test_shares_of_all_gpus_add_up_to_the_model():
-    assert shared_parameters_per_gpu(MIXTURE, PLAN) * PLAN.gpus == pytest.approx(MIXTURE.parameters, rel=1e-3)
+    assert most_parameters(MIXTURE, PLAN).shared(PLAN) * PLAN.gpus == pytest.approx(MIXTURE.parameters, rel=1e-3)
     dense = replace(MIXTURE, experts=1, top_k=1)
     plan = replace(PLAN, ep=1)
-    assert shared_parameters_per_gpu(dense, plan) * plan.gpus == pytest.approx(dense.parameters)
+    assert most_parameters(dense, plan).shared(plan) * plan.gpus == pytest.approx(dense.parameters)
 
 
-def test_gradients_of_an_expert_are_summed_over_those_who_hold_it():
-    everywhere = replace(PLAN, ep=1)
-    assert reduced_parameters_per_gpu(MIXTURE, everywhere) == parameters_per_gpu(MIXTURE, everywhere)
-    alone = replace(PLAN, gpus=8)  # eight ranks, one expert each: only the dense part is summed
-    experts = MIXTURE.layers * MIXTURE.expert_parameters
-    assert reduced_parameters_per_gpu(MIXTURE, alone) == pytest.approx(parameters_per_gpu(MIXTURE, alone) - experts)
+@pytest.mark.parametrize(
+    "plan",
+    [
+        PLAN,
+        ParallelPlan(32, ep=8, tp=2),
+        ParallelPlan(64, ep=4, cp=2, tp=2, pp=2),
+        ParallelPlan(32, ep=8, cp=4),
+        ParallelPlan(16, ep=1, tp=2),
+    ],
+)
+def test_replicas_of_an_expert_are_the_ranks_that_hold_it(plan: ParallelPlan) -> None:
+    """Rank = tp + TP (cp + CP (dp + DP pp)); the dp-th replica holds the (dp mod ep)-th share of the experts."""
+    same: dict[tuple[int, int, int], list[int]] = {}
+    for rank in range(plan.gpus):
+        tp, rest = rank % plan.tp, rank // plan.tp // plan.cp
+        same.setdefault((rest // plan.dp, rest % plan.dp % plan.ep, tp), []).append(rank)
+    assert sorted(groups(plan, "edp").tolist()) == sorted(same.values())
+
+
+def on_ideal_links(plan: ParallelPlan, overlap: float = 0.0) -> tuple[dict[str, float], float]:
+    """Return the parts of a step of Mixtral 8x7B on nodes of 8 GPUs, and the most bytes that a NIC sends in it."""
+    shape = model("mixtral_8x7b")
+    stack = Efficiency("plain", 0.7, 300.0, 0.35, 20.0, 0.0, overlap, 0.0)
+    step = TrainingStep(demand(shape, plan, Accelerator(989e12, 80e9, 3.35e12), stack), plan)
+    fabric = clos(plan.gpus, plan.gpus, Ports(50e9, 0.0, 8, ScaleUp(8, 450e9)))
+    placed = step.place(fabric, Routing("spray"), IDEAL, np.arange(plan.gpus // 8))
+    seconds = np.array([each.flow_bytes / each.alone_rate(fabric.capacity) for each in placed.traffic.communications])
+    return step.parts(placed, seconds), sent_by_a_nic(fabric.tier == fabric.tiers.index("host"), step, placed)
+
+
+def sent_by_a_nic(is_nic: np.ndarray, step: TrainingStep, placed: PlacedStep) -> float:
+    sent = np.zeros(len(is_nic))
+    counts = np.array(placed.traffic.counts)
+    data_parallel = [
+        each.group in ("dp", "edp")
+        for each, (where, _) in zip(step.demand.communications, placed.collectives, strict=True)
+        for _ in where.phases
+    ]
+    for i in np.flatnonzero(data_parallel).tolist():
+        each = placed.traffic.communications[i]
+        sent[each.links] += counts[i] * each.flow_bytes * each.weights
+    return float(sent[is_nic].max())
+
+
+EXPERTS = 32 * 3 * 4096 * 14336  # of one expert in all layers
+OTHERS = 32 * (2 * 4096**2 + 2 * 4096 * 1024 + 8 * 4096) + 2 * 32000 * 4096
+
+
+def test_experts_of_a_node_cross_its_nics_whole() -> None:
+    """FSDP with each expert once in a node: 2 x 3 gathers, of which three quarters come from the other three nodes."""
+    plan = ParallelPlan(32, ep=8, global_batch=64, sharding="full", recompute="full")
+    parts, sent = on_ideal_links(plan)
+    experts, others = 6 * 2 * EXPERTS * 3 / 4, 6 * 2 * OTHERS * 3 / 4 / 8
+    assert experts == pytest.approx(50.7e9, rel=1e-3)
+    assert sent == pytest.approx(experts + others, rel=1e-9)
+    inside = 6 * 2 * OTHERS * 7 / 8 / 450e9  # gathers inside the node take a little longer than those along the rails
+    assert inside > others / 50e9
+    assert parts["dp"] == pytest.approx(experts / 50e9 + inside, rel=1e-9)
+    assert parts["dp"] >= 1.05
+
+
+def test_experts_that_two_nodes_share_are_summed_with_the_other_two() -> None:
+    """Eight data-parallel ranks of two GPUs are two nodes, so an expert is on two GPUs, its gradients cross once."""
+    parts, sent = on_ideal_links(ParallelPlan(32, ep=8, tp=2, global_batch=64))
+    experts, others = 2 * EXPERTS / 2, 2 * 3 / 4 * 2 * OTHERS / 2 / 4
+    assert sent == pytest.approx(experts + others, rel=1e-9)
+    assert parts["dp"] == pytest.approx((experts + others) / 50e9, rel=1e-9)
+    assert parts["dp"] == pytest.approx(0.125, rel=5e-3)
+
+
+def test_experts_that_nobody_else_holds_stay_where_they_are() -> None:
+    _, sent = on_ideal_links(ParallelPlan(16, ep=8, tp=2, global_batch=16))
+    assert sent == pytest.approx(2 * 1 / 2 * 2 * OTHERS / 2 / 4, rel=1e-9)
+
+
+def test_without_expert_parallelism_all_ranks_sum_all_parameters() -> None:
+    _, sent = on_ideal_links(ParallelPlan(32, global_batch=32))
+    assert sent == pytest.approx(2 * 3 / 4 / 8 * 2 * (8 * EXPERTS + OTHERS), rel=1e-9)
+
+
+def test_both_kinds_of_gradients_hide_behind_the_same_compute() -> None:
+    plan = ParallelPlan(32, ep=8, global_batch=64, sharding="full", recompute="full")
+    bare, _ = on_ideal_links(plan)
+    half, _ = on_ideal_links(plan, overlap=0.5)
+    assert half["dp"] == pytest.approx(bare["dp"] - 0.5 * bare["compute"], rel=1e-9)
 
 
 def test_sequence_parallelism_splits_the_inputs_that_full_recomputation_keeps():
