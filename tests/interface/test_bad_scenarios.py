@@ -255,7 +255,8 @@ CASES = [
     Case(
         "variant_list_item",
         changed("cluster.spares.count: 4", "workload.jobs.2.nodes: 4"),
-        "s.yaml:31: workload.jobs.2: variant 'more_spares': no such list item; found '2'; allowed: a position from 0 to 1",
+        "s.yaml:31: workload.jobs.2: variant 'more_spares': no such list item; found '2'; "
+        "allowed: a position from 0 to 1",
     ),
     Case(
         "variant_empty_part",
