@@ -126,14 +126,24 @@ def _tree_edges(n: int) -> tuple[Ints, Ints]:
     return np.array(child, dtype=np.int64), np.array(parent, dtype=np.int64)
 
 
+def tree_pair(n: int) -> tuple[Ints, Ints]:
+    """Return child and parent of every edge of two trees over n ranks of which no rank is an inner one in both.
+
+    The second tree is the mirror image of the first, or for odd n, whose mirror image has the same leaves, the first
+    shifted by one rank (Sanders, Speck and Traeff, section 2). Two ranks have one edge, which is in both trees.
+    """
+    child, parent = _tree_edges(n)
+    if n == 2:
+        return child, parent
+    other = (n - 1 - child, n - 1 - parent) if n % 2 == 0 else ((child + 1) % n, (parent + 1) % n)
+    return np.concatenate((child, other[0])), np.concatenate((parent, other[1]))
+
+
 def _double_binary_tree(op: Op, n: int) -> tuple[Phase, ...]:
     """Two trees with half of the message each; every inner rank of one is a leaf of the other."""
     depth = math.ceil(math.log2(n))
-    child, parent = _tree_edges(n)
-    weight = 1.0
-    if n > 2:  # one edge cannot be shared by two trees
-        weight = 0.5
-        child, parent = (np.concatenate((each, n - 1 - each)) for each in (child, parent))
+    child, parent = tree_pair(n)
+    weight = 0.5 if n > 2 else 1.0
     up, down = Phase(child, parent, weight, 1.0, depth), Phase(parent, child, weight, 1.0, depth)
     return (up, down) if op == "all_reduce" else (down,)
 
@@ -290,9 +300,7 @@ def hierarchical(
 
 def _rail_trees(domain: int, domains: int) -> Phase:
     """Return double binary trees along all rails at once, up and down at the same time."""
-    child, parent = _tree_edges(domains)
-    if domains > 2:
-        child, parent = (np.concatenate((each, domains - 1 - each)) for each in (child, parent))
+    child, parent = tree_pair(domains)
     # An inner rank sends up once and down twice for one tree and up once for the other, half a piece each time.
     weight, share = (0.25, 2.0) if domains > 2 else (1.0, 1.0)
     place = np.arange(domain, dtype=np.int64)

@@ -88,8 +88,8 @@ def _distances(fabric: Fabric) -> tuple[int | None, float | None]:
     match shape:
         case ClosShape():
             return _clos_distances(fabric, shape)
-        case DragonflyShape():
-            return 5, None  # host, local, global, local, host
+        case DragonflyShape(routers):
+            return 5 if routers > 1 else 3, None  # host, local, global, local, host; one router has no local links
         case TorusShape(dims):
             # Mean distance on a ring of even length k is k/4, of odd length (k^2 - 1) / 4k, a host itself counted.
             total = sum(k / 4.0 if k % 2 == 0 else (k * k - 1) / (4.0 * k) for k in dims)
