@@ -14,7 +14,7 @@ from simulator.errors import InputError
 from simulator.network import collectives
 from simulator.network.collectives import HIERARCHICAL, HIERARCHICAL_TREE, TORUS, Op, Phase, Schedule, bus_factor
 from simulator.network.fabric import SCALE_UP, Bools, Fabric, Floats, Ints, TorusShape
-from simulator.network.routing import ALLOWED, Routing, routes, usage
+from simulator.network.routing import ALLOWED, Routing, routes, usage, usual_policy
 from simulator.network.transport import IDEAL, Protocol, Transport
 
 
@@ -149,12 +149,15 @@ def reroute(
 
 
 def _longest_path(fabric: Fabric, phase: Phase, routing: Routing) -> float:
-    """Return the largest sum of link latencies over the flows; sprayed paths are as long as hashed ones."""
+    """Return the largest sum of link latencies over the flows; sprayed paths are as long as hashed ones.
+
+    Where a flow goes two ways its links count by its share on them.
+    """
     if not fabric.latency.any():
         return 0.0
     policy = "ecmp" if routing.policy in ALLOWED["clos"] else routing.policy
     rows = routes(fabric, phase.source, phase.target, Routing(policy, routing.seed))
-    total = np.concatenate((np.zeros(1), np.cumsum(fabric.latency[rows.links])))
+    total = np.concatenate((np.zeros(1), np.cumsum(fabric.latency[rows.links] * rows.weights)))
     return float(np.max(total[rows.indptr[1:]] - total[rows.indptr[:-1]], initial=0.0))
 
 
@@ -333,7 +336,7 @@ def collective_times(
         raise more_ranks(group.shape[1], fabric.hosts)
     if len(np.unique(group)) != group.shape[1]:
         raise InputError("a host is named twice", key="ranks")
-    chosen = Routing(ALLOWED[fabric.kind][0]) if routing is None else routing
+    chosen = Routing(usual_policy(fabric)) if routing is None else routing
     message = np.asarray(sizes, dtype=np.float64)
     best = np.full(len(message), np.inf)
     names, protocols = [""] * len(message), [""] * len(message)
