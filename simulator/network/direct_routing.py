@@ -104,7 +104,7 @@ def _torus_rows(
         for turned in range(1 << len(dims)):
             for o in range(len(orders)):
                 length, hops = _walk_torus(dims, bases, hosts, source[f], target[f], orders[o], turned, up, out, share)
-                if 0 <= length and hops < best:
+                if length >= 0 and hops < best:
                     best, end = hops, size + length
                     links[size:end], weights[size:end] = out[:length], share[:length]
                     if turned == 0:
