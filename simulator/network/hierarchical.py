@@ -1,0 +1,307 @@
+"""Collectives inside scale-up domains and between them, also where domains hold unequal numbers of ranks.
+
+Rank ``j`` of every domain is on rail ``j``. Reductions scatter inside the domain, reduce along the rail of each GPU and
+gather inside; pieces of the message are in all phases at once, as in the channels of NCCL, each of which leaves a node
+by another NIC. A domain with fewer ranks than there are rails hands its sum, in as many pieces as there are ranks on
+rails, to those that own the pieces, and gets the result from them, as surplus ranks do in the algorithms for powers of
+two of Thakur, Rabenseifner and Gropp (IJHPCA 19(1), 2005, section 4): it moves the message once each way and is no link
+of the others' chain.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from simulator.network.collectives import HIERARCHICAL, HIERARCHICAL_TREE, Op, Phase, Schedule, tree_pair
+from simulator.network.fabric import Ints
+
+Inner = Literal["ring", "in_network"]
+Outer = Literal["ring", "tree"]
+TREE_OPS: tuple[Op, ...] = ("all_reduce", "broadcast")
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """How the ranks of groups lie in scale-up domains.
+
+    Parameters
+    ----------
+    order : int array, shape (groups, ranks)
+        Ranks of each group, those of a domain together, domains with most ranks first; one row where all are alike.
+    sizes : int array, shape (groups, domains)
+        Ranks in each domain in that order, 0 behind the last one; one row where all are alike.
+    """
+
+    order: Ints
+    sizes: Ints
+
+    @property
+    def domains(self) -> int:
+        """Domains of the group that has most of them."""
+        return int(self.sizes.shape[1])
+
+    @property
+    def most(self) -> int:
+        """Ranks of the fullest domain."""
+        return int(self.sizes.max())
+
+    @property
+    def is_even(self) -> bool:
+        """Whether all domains of all groups hold the same number of ranks."""
+        return bool((self.sizes == self.most).all())
+
+    @functools.cached_property
+    def patterns(self) -> list[tuple[Ints, Ints]]:
+        """Sizes of the domains of groups that lie alike but for their order, and which groups these are."""
+        if len(self.sizes) == 1:
+            return [(self.sizes[0], np.zeros(1, np.int64))]
+        sizes, which = np.unique(self.sizes, axis=0, return_inverse=True)
+        return [(each[each > 0], np.flatnonzero(which.ravel() == i)) for i, each in enumerate(sizes)]
+
+    @property
+    def key(self) -> bytes:
+        """What tells layouts apart."""
+        return self.order.tobytes() + self.sizes.tobytes()
+
+
+def layout(domain: Ints) -> Layout:
+    """Return how ranks lie in domains.
+
+    Parameters
+    ----------
+    domain : int array, shape (groups, ranks)
+        Domain of each rank.
+    """
+    changes = domain[:, 1:] != domain[:, :-1]
+    starts = np.concatenate(([0], np.flatnonzero(changes[0]) + 1))
+    heads = np.sort(domain[:, starts], axis=1)
+    if (changes == changes[0]).all() and (heads[:, 1:] != heads[:, :-1]).all():
+        # The usual case: the ranks of a domain follow one another, in all groups alike.
+        sizes = np.diff(starts, append=domain.shape[1])
+        place = np.argsort(-sizes, kind="stable")
+        order = np.argsort(np.repeat(np.argsort(place), sizes), kind="stable")
+        return Layout(order[np.newaxis], sizes[place][np.newaxis])
+    return _layout_of_any(domain)
+
+
+def _layout_of_any(domain: Ints) -> Layout:
+    groups, n = domain.shape
+    order = np.argsort(domain, axis=1, kind="stable")
+    begins = np.ones((groups, n), np.bool_)
+    near = np.take_along_axis(domain, order, 1)
+    begins[:, 1:] = near[:, 1:] != near[:, :-1]
+    run = np.cumsum(begins, axis=1) - 1
+    runs = int(run.max()) + 1
+    sizes = np.bincount((run + np.arange(groups)[:, np.newaxis] * runs).ravel(), minlength=groups * runs)
+    sizes = sizes.reshape(groups, runs)
+    first = np.zeros((groups, runs), np.int64)
+    group, at = np.nonzero(begins)
+    first[group, run[group, at]] = order[group, at]
+    place = np.argsort((n - sizes) * n + first, axis=1)  # most ranks first, then in the order in which they come
+    key = np.take_along_axis(np.argsort(place, axis=1), run, 1)
+    order = np.take_along_axis(order, np.argsort(key, axis=1, kind="stable"), 1)
+    sizes = np.take_along_axis(sizes, place, 1)
+    alike = bool((order == order[0]).all() and (sizes == sizes[0]).all())
+    return Layout(order[:1], sizes[:1]) if alike else Layout(order, sizes)
+
+
+def hierarchical_schedules(
+    op: Op, where: Layout, inners: Sequence[Inner] = ("ring",), outers: Sequence[Outer] = ("ring",)
+) -> list[Schedule]:
+    """Return a collective inside domains and between them, for each way of going inside and between.
+
+    Parameters
+    ----------
+    op : str
+        All but send_recv; all_to_all only where all domains hold the same number of ranks.
+    where : Layout
+        Which ranks share a domain; several domains.
+    inners : sequence of {"ring", "in_network"}
+        What goes on inside a domain.
+    outers : sequence of {"ring", "tree"}
+        What goes on along a rail; a double binary tree for all_reduce and broadcast only.
+
+    Returns
+    -------
+    list of Schedule
+        Phases of equal flows share their arrays, so that they are routed once.
+    """
+    n = where.order.shape[1]
+    is_joint = len(where.order) > 1
+    if op == "all_to_all":
+        phases = (_joined(where, _exchanges_inside), _joined(where, _exchanges_across))
+        return [Schedule(op, HIERARCHICAL, n, phases, is_pipelined=True, is_joint=is_joint)]
+    inside = _joined(where, _rings_inside) if where.most > 1 else None
+    found = []
+    for outer in outers:
+        across = _joined(where, functools.partial(_across, op, outer=outer))
+        for inner in inners:
+            name = HIERARCHICAL_TREE if outer == "tree" else HIERARCHICAL
+            first = () if inside is None else (_inside(op, where, inside, inner, outer),)
+            found.append(Schedule(op, name, n, (*first, across), True, inner == "in_network", is_joint))
+    return found
+
+
+def hierarchical(op: Op, domain: int, domains: int, inner: Inner = "ring", outer: Outer = "ring") -> Schedule:
+    """Return a collective over domains with the same number of ranks each; rank ``i`` is in domain ``i // domain``."""
+    sizes = np.full((1, domains), domain, dtype=np.int64)
+    where = Layout(np.arange(domain * domains, dtype=np.int64)[np.newaxis], sizes)
+    return hierarchical_schedules(op, where, (inner,), (outer,))[0]
+
+
+def _joined(where: Layout, make: Callable[[Ints], Phase]) -> Phase:
+    """Return the phases of all groups as one.
+
+    ``make`` returns that of one group from the sizes of its domains, ranks numbered in the order of the layout. Groups
+    with the same sizes differ in that order only. Where groups lie differently ranks are counted through all of them.
+    """
+    if len(where.order) == 1:
+        phase, order = make(where.sizes[0]), where.order[0]
+        return replace(phase, source=order[phase.source], target=order[phase.target])
+    n = where.order.shape[1]
+    made = [(make(sizes), groups) for sizes, groups in where.patterns]
+    share, steps = max(phase.share for phase, _ in made), max(phase.steps for phase, _ in made)
+    source, target, weights = [], [], []
+    for phase, groups in made:
+        ranks = where.order[groups] + groups[:, np.newaxis] * n
+        source.append(ranks[:, phase.source].ravel())
+        target.append(ranks[:, phase.target].ravel())
+        each = np.broadcast_to(phase.weight * phase.share / share, phase.source.shape)
+        weights.append(np.tile(each, len(groups)))
+    return Phase(np.concatenate(source), np.concatenate(target), np.concatenate(weights), share, steps)
+
+
+def _rings_inside(sizes: Ints) -> Phase:
+    """Return one ring in each domain that holds several ranks; share and steps are those of `_inside`."""
+    rank = np.arange(int(sizes.sum()), dtype=np.int64)
+    start, size = np.repeat(np.cumsum(sizes) - sizes, sizes), np.repeat(sizes, sizes)
+    several = size > 1
+    onward = start + (rank - start + 1) % size
+    return Phase(rank[several], onward[several], 1.0, 1.0, 1)
+
+
+def _inside(op: Op, where: Layout, rings: Phase, inner: Inner, outer: Outer) -> Phase:
+    """Return what goes on inside domains, for groups that lie differently by the fullest port.
+
+    A broadcast passes the domain of its root piece by piece on the way to the rails, and the others behind them.
+    """
+    rounds = 2 if op in ("all_reduce", "broadcast") else 1
+    steps = rounds * (1 if inner == "in_network" else where.most - 1)
+    share = max(_port_inside(op, sizes, inner, outer) for sizes, _ in where.patterns)
+    return replace(rings, share=share, steps=steps)
+
+
+def _port_inside(op: Op, sizes: Ints, inner: Inner, outer: Outer) -> float:
+    """Return the part of the message that passes the fullest port inside a domain.
+
+    That is all but a piece where every rank owns one, else all of it. Where switches reduce, what they reduced goes
+    back to the owners and from there to all, so that 1 + 1/n messages pass.
+    """
+    rails = _rails(op, sizes, outer)
+    if op == "broadcast":
+        return 1.0
+    if inner == "in_network" and op == "all_reduce":
+        return 1.0 + 1.0 / rails
+    return (2 if op == "all_reduce" else 1) * ((rails - 1) / rails if rails == sizes.max() else 1.0)
+
+
+def _rails(op: Op, sizes: Ints, outer: Outer) -> int:
+    """Return how many rails empty the fullest port between domains first.
+
+    Domains with fewer ranks move the message once each way through their ports, in pieces from and to the others.
+    """
+    best, least = int(sizes[0]), math.inf
+    if sizes[-1] == best:
+        return best
+    for rails in np.unique(sizes)[::-1].tolist():
+        few = sizes[sizes < rails]
+        domains = len(sizes) - len(few)
+        port = _along(op, domains, outer) / rails + len(few) / (rails * domains)
+        port = max(port, float(np.max(1.0 / few, initial=0.0)))
+        if port < least:
+            best, least = rails, port
+    return best
+
+
+def _along(op: Op, domains: int, outer: Outer) -> float:
+    """Return the pieces that pass the fullest port of a rail."""
+    if domains == 1:
+        return 0.0
+    if op == "broadcast":
+        return 1.0
+    if (
+        outer == "tree"
+    ):  # an inner one sends up once and down twice for one tree and up once for the other, half a piece
+        return {2: 1.0, 3: 1.5}.get(domains, 2.0)
+    return (2 if op == "all_reduce" else 1) * (domains - 1) / domains
+
+
+def _across(op: Op, sizes: Ints, outer: Outer) -> Phase:
+    """Return what goes on between domains: along rails, and from and to domains that have too few ranks for them."""
+    rails = _rails(op, sizes, outer)
+    starts = np.cumsum(sizes) - sizes
+    whole = starts[sizes >= rails]
+    at = whole[:, np.newaxis] + np.arange(rails, dtype=np.int64)
+    source, target, piece, steps = _along_rails(op, at, outer)
+    few = np.flatnonzero(sizes < rails)
+    if len(few) == 0:
+        share = piece * max(np.bincount(source, minlength=1).max(), np.bincount(target, minlength=1).max())
+        return Phase(source, target, piece / share if share else 1.0, float(share), steps)
+    owners = at.T.ravel()  # rail after rail: a rank's pieces are of neighbouring rails
+    mine = [starts[k] + np.arange(len(owners), dtype=np.int64) * sizes[k] // len(owners) for k in few.tolist()]
+    theirs = np.tile(owners, len(few))
+    ways = [(np.concatenate(mine), theirs)] if op in ("all_reduce", "reduce_scatter") else []
+    ways += [(theirs, np.concatenate(mine))] if op != "reduce_scatter" else []
+    source = np.concatenate((source, *(way[0] for way in ways)))
+    target = np.concatenate((target, *(way[1] for way in ways)))
+    moved = np.full(len(source), 1.0 / (rails * len(whole)))
+    moved[: len(moved) - len(ways) * len(theirs)] = piece
+    share = float(max(np.bincount(source, moved).max(), np.bincount(target, moved).max()))
+    return Phase(source, target, moved / share, share, steps + len(ways))
+
+
+def _along_rails(op: Op, at: Ints, outer: Outer) -> tuple[Ints, Ints, float, int]:
+    """Return source and target of the flows along all rails, the part of the message that each moves, and the steps.
+
+    ``at`` holds the rank of each domain on each rail.
+    """
+    domains, rails = at.shape
+    rounds = 2 if op == "all_reduce" else 1
+    if domains == 1:
+        none = np.empty(0, np.int64)
+        return none, none, 1.0 / rails, 0
+    if outer == "tree":
+        child, parent = tree_pair(domains)
+        low, high = at[child].ravel(), at[parent].ravel()
+        piece = (0.5 if domains > 2 else 1.0) / rails
+        depth = math.ceil(math.log2(domains))
+        if op == "broadcast":
+            return high, low, piece, depth
+        return np.concatenate((low, high)), np.concatenate((high, low)), piece, 2 * depth
+    if op == "broadcast":  # nobody sends to the root
+        return at[:-1].ravel(), at[1:].ravel(), 1.0 / rails, domains - 1
+    piece = rounds * (domains - 1) / domains / rails
+    return at.ravel(), np.roll(at, -1, axis=0).ravel(), piece, rounds * (domains - 1)
+
+
+def _exchanges(at: Ints) -> Phase:
+    """Return the exchanges of every rank with all others of its row, all at once."""
+    most = at.shape[1]
+    place = np.tile(np.arange(most, dtype=np.int64), most - 1)
+    hop = np.repeat(np.arange(1, most, dtype=np.int64), most)
+    source, target = at[:, place].ravel(), at[:, (place + hop) % most].ravel()
+    return Phase(source, target, 1.0 / (most - 1), (most - 1) / most, most - 1)
+
+
+def _exchanges_inside(sizes: Ints) -> Phase:
+    return _exchanges(np.arange(int(sizes.sum()), dtype=np.int64).reshape(len(sizes), -1))
+
+
+def _exchanges_across(sizes: Ints) -> Phase:
+    return _exchanges(np.arange(int(sizes.sum()), dtype=np.int64).reshape(len(sizes), -1).T)
