@@ -132,9 +132,7 @@ def _rate_of(fabric: Fabric, tier: str) -> float:
 
 def _on_leaves(fabric: Fabric, shape: ClosShape) -> Ints:
     """Return the hosts on each leaf of a plane."""
-    from simulator.network.topologies import leaf_of_host
-
-    return np.bincount(leaf_of_host(fabric), minlength=shape.leaves)
+    return np.bincount(fabric.leaf, minlength=shape.leaves)
 
 
 def _oversubscription(fabric: Fabric) -> dict[str, float]:

@@ -15,7 +15,6 @@ from simulator.network.collectives import HIERARCHICAL, HIERARCHICAL_TREE, TORUS
 from simulator.network.fabric import SCALE_UP, Bools, ClosShape, Fabric, Floats, Ints, TorusShape
 from simulator.network.hierarchical import TREE_OPS, Inner, Layout, Outer, hierarchical_schedules, layout
 from simulator.network.routing import ALLOWED, Routing, Usage, routes, usage, usual_policy
-from simulator.network.topologies import leaf_of_host
 from simulator.network.transport import IDEAL, Protocol, Transport
 
 
@@ -187,7 +186,7 @@ def _one_of_each_length(fabric: Fabric, shape: ClosShape, source: Ints, target: 
 
     In a Clos network all links of a tier have one latency, so that flows that meet at the same height take as long.
     """
-    leaf = leaf_of_host(fabric)
+    leaf = fabric.leaf
     size, pod = fabric.scale_up_size, shape.leaves_per_pod
     one, other = leaf[source], leaf[target]
     far = np.where(source // size == target // size, 0, 1 + (one != other) + (one // pod != other // pod))
