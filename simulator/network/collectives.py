@@ -40,6 +40,9 @@ class Phase:
         Latencies that follow one another.
     copies : int
         Groups that do this side by side; their flows stand one group after the other.
+    is_by_rank : bool
+        Whether every rank goes through ``steps`` flows of its own, which stand together; otherwise a piece of the
+        message goes from flow to flow.
     """
 
     source: Ints
@@ -48,6 +51,7 @@ class Phase:
     share: float
     steps: int
     copies: int = 1
+    is_by_rank: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +194,7 @@ def _pairwise(op: Op, n: int) -> tuple[Phase, ...]:
     shift = np.arange(1, n, dtype=np.int64)
     source = np.repeat(rank, n - 1)
     target = (source + np.tile(shift, n)) % n
-    return (Phase(source, target, 1.0 / (n - 1), (n - 1) / n, n - 1),)
+    return (Phase(source, target, 1.0 / (n - 1), (n - 1) / n, n - 1, is_by_rank=True),)
 
 
 def _in_network(op: Op, n: int) -> tuple[Phase, ...]:

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from simulator.network.collectives import HIERARCHICAL, HIERARCHICAL_TREE, Op, Phase, Schedule, tree_pair
-from simulator.network.fabric import Ints
+from simulator.network.fabric import Floats, Ints
 
 Inner = Literal["ring", "in_network"]
 Outer = Literal["ring", "tree"]
@@ -254,16 +254,23 @@ def _across(op: Op, sizes: Ints, outer: Outer) -> Phase:
         share = piece * max(np.bincount(source, minlength=1).max(), np.bincount(target, minlength=1).max())
         return Phase(source, target, piece / share if share else 1.0, float(share), steps)
     owners = at.T.ravel()  # rail after rail: a rank's pieces are of neighbouring rails
-    mine = [starts[k] + np.arange(len(owners), dtype=np.int64) * sizes[k] // len(owners) for k in few.tolist()]
-    theirs = np.tile(owners, len(few))
-    ways = [(np.concatenate(mine), theirs)] if op in ("all_reduce", "reduce_scatter") else []
-    ways += [(theirs, np.concatenate(mine))] if op != "reduce_scatter" else []
+    parts = [_overlaps(len(owners), size) for size in sizes[few].tolist()]
+    theirs = np.concatenate([owners[owner] for owner, _, _ in parts])
+    mine = np.concatenate([start + rank for start, (_, rank, _) in zip(starts[few].tolist(), parts, strict=True)])
+    ways = [(mine, theirs)] if op in ("all_reduce", "reduce_scatter") else []
+    ways += [(theirs, mine)] if op != "reduce_scatter" else []
     source = np.concatenate((source, *(way[0] for way in ways)))
     target = np.concatenate((target, *(way[1] for way in ways)))
-    moved = np.full(len(source), 1.0 / (rails * len(whole)))
-    moved[: len(moved) - len(ways) * len(theirs)] = piece
+    overlap = [length for _, _, length in parts]
+    moved = np.concatenate((np.full(len(source) - len(ways) * len(mine), piece), *overlap * len(ways)))
     share = float(max(np.bincount(source, moved).max(), np.bincount(target, moved).max()))
     return Phase(source, target, moved / share, share, steps + len(ways))
+
+
+def _overlaps(owners: int, ranks: int) -> tuple[Ints, Ints, Floats]:
+    """Return which equal part of a message by owners meets which by ranks, and how much of the message they share."""
+    cuts = np.unique(np.concatenate((np.arange(owners + 1) * ranks, np.arange(ranks + 1) * owners)))
+    return cuts[:-1] // ranks, cuts[:-1] // owners, np.diff(cuts) / (owners * ranks)
 
 
 def _along_rails(op: Op, at: Ints, outer: Outer) -> tuple[Ints, Ints, float, int]:

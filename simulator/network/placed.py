@@ -139,12 +139,15 @@ def _used(fabric: Fabric, phase: Phase, routing: Routing, up: Bools | None = Non
 
 
 def _steps_between(phase: Phase, crossing: Bools) -> float:
-    """Return how many of the steps that follow one another go between domains, for the slowest of the groups.
+    """Return how many of the steps that follow one another go between domains, for the slowest piece, pair or rank.
 
-    A piece goes over all flows of a ring one after another; what has one step waits for its slowest pair.
+    A piece goes over all flows of a ring one after another; what has one step waits for its slowest pair. Of several
+    groups the slowest counts.
     """
     if len(crossing) == 0:
         return 0.0
+    if phase.is_by_rank:
+        return float(np.max(np.sum(crossing.reshape(-1, phase.steps), axis=1)))
     share = float(np.max(np.mean(crossing.reshape(phase.copies, -1), axis=1)))
     return float(min(math.ceil(phase.steps * share - 1e-9), phase.steps))
 
