@@ -11,6 +11,7 @@ of the others' chain.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from simulator.network.fabric import Floats, Ints
 Inner = Literal["ring", "in_network"]
 Outer = Literal["ring", "tree"]
 TREE_OPS: tuple[Op, ...] = ("all_reduce", "broadcast")
+_NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +52,6 @@ class Layout:
     def most(self) -> int:
         """Ranks of the fullest domain."""
         return int(self.sizes.max())
-
-    @property
-    def is_even(self) -> bool:
-        """Whether all domains of all groups hold the same number of ranks."""
-        return bool((self.sizes == self.most).all())
 
     @functools.cached_property
     def patterns(self) -> list[tuple[Ints, Ints]]:
@@ -119,7 +116,7 @@ def hierarchical_schedules(
     Parameters
     ----------
     op : str
-        All but send_recv; all_to_all only where all domains hold the same number of ranks.
+        All but send_recv.
     where : Layout
         Which ranks share a domain; several domains.
     inners : sequence of {"ring", "in_network"}
@@ -135,8 +132,8 @@ def hierarchical_schedules(
     n = where.order.shape[1]
     is_joint = len(where.order) > 1
     if op == "all_to_all":
-        phases = (_joined(where, _exchanges_inside), _joined(where, _exchanges_across))
-        return [Schedule(op, HIERARCHICAL, n, phases, is_pipelined=True, is_joint=is_joint)]
+        exchanges = (_joined(where, _exchanges_inside), _joined(where, _exchanges_across))
+        return [Schedule(op, HIERARCHICAL, n, exchanges, is_pipelined=True, is_joint=is_joint)]
     inside = _joined(where, _rings_inside) if where.most > 1 else None
     found = []
     for outer in outers:
@@ -212,59 +209,70 @@ def _port_inside(op: Op, sizes: Ints, inner: Inner, outer: Outer) -> float:
 
 
 def _rails(op: Op, sizes: Ints, outer: Outer) -> int:
-    """Return how many rails empty the fullest port between domains first.
-
-    Domains with fewer ranks move the message once each way through their ports, in pieces from and to the others.
-    """
+    """Return how many rails empty the fullest port between domains first."""
     best, least = int(sizes[0]), math.inf
     if sizes[-1] == best:
         return best
     for rails in np.unique(sizes)[::-1].tolist():
-        few = sizes[sizes < rails]
-        domains = len(sizes) - len(few)
-        port = _along(op, domains, outer) / rails + len(few) / (rails * domains)
-        port = max(port, float(np.max(1.0 / few, initial=0.0)))
+        whole, few = sizes[sizes >= rails], sizes[sizes < rails]
+        handed = _handed(op, few, int(sizes.sum()))
+        port = (_along(op, sizes, len(whole), outer) + float(np.sum(handed)) / len(whole)) / rails
+        port = max(port, float(np.max(handed / few, initial=0.0)))
         if port < least:
             best, least = rails, port
     return best
 
 
-def _along(op: Op, domains: int, outer: Outer) -> float:
-    """Return the pieces that pass the fullest port of a rail."""
-    if domains == 1:
+def _handed(op: Op, few: Ints, n: int) -> Floats:
+    """Return the part of the message that domains with too few ranks for the rails hand on, or get.
+
+    What a domain scatters or gathers does not cross its ports where it is its own.
+    """
+    return 1.0 - few / n if op in ("all_gather", "reduce_scatter") else np.ones(len(few))
+
+
+def _along(op: Op, sizes: Ints, whole: int, outer: Outer) -> float:
+    """Return how often the pieces of a rail pass its fullest port; the first ``whole`` domains are on it."""
+    if whole == 1:
         return 0.0
     if op == "broadcast":
         return 1.0
     if (
         outer == "tree"
     ):  # an inner one sends up once and down twice for one tree and up once for the other, half a piece
-        return {2: 1.0, 3: 1.5}.get(domains, 2.0)
-    return (2 if op == "all_reduce" else 1) * (domains - 1) / domains
+        return {2: 1.0, 3: 1.5}.get(whole, 2.0)
+    if op == "all_reduce":
+        return 2.0 * (whole - 1) / whole
+    return 1.0 - float(sizes[whole - 1]) / float(sizes.sum())  # all but what the domain holds itself
 
 
 def _across(op: Op, sizes: Ints, outer: Outer) -> Phase:
     """Return what goes on between domains: along rails, and from and to domains that have too few ranks for them."""
-    rails = _rails(op, sizes, outer)
+    rails, n = _rails(op, sizes, outer), int(sizes.sum())
     starts = np.cumsum(sizes) - sizes
-    whole = starts[sizes >= rails]
-    at = whole[:, np.newaxis] + np.arange(rails, dtype=np.int64)
-    source, target, piece, steps = _along_rails(op, at, outer)
-    few = np.flatnonzero(sizes < rails)
+    whole = int(np.count_nonzero(sizes >= rails))
+    at = starts[:whole, np.newaxis] + np.arange(rails, dtype=np.int64)
+    source, target, steps = _along_rails(op, at, outer)
+    most = max(int(np.bincount(ends).max(initial=0)) for ends in (source, target))
+    moved = np.full(len(source), _along(op, sizes, whole, outer) / rails / max(most, 1))
+    few = sizes[whole:]
     if len(few) == 0:
-        share = piece * max(np.bincount(source, minlength=1).max(), np.bincount(target, minlength=1).max())
-        return Phase(source, target, piece / share if share else 1.0, float(share), steps)
+        return _weighed(source, target, moved, steps)
     owners = at.T.ravel()  # rail after rail: a rank's pieces are of neighbouring rails
-    parts = [_overlaps(len(owners), size) for size in sizes[few].tolist()]
+    parts = [_overlaps(len(owners), size) for size in few.tolist()]
     theirs = np.concatenate([owners[owner] for owner, _, _ in parts])
-    mine = np.concatenate([start + rank for start, (_, rank, _) in zip(starts[few].tolist(), parts, strict=True)])
-    ways = [(mine, theirs)] if op in ("all_reduce", "reduce_scatter") else []
-    ways += [(theirs, mine)] if op != "reduce_scatter" else []
-    source = np.concatenate((source, *(way[0] for way in ways)))
-    target = np.concatenate((target, *(way[1] for way in ways)))
-    overlap = [length for _, _, length in parts]
-    moved = np.concatenate((np.full(len(source) - len(ways) * len(mine), piece), *overlap * len(ways)))
-    share = float(max(np.bincount(source, moved).max(), np.bincount(target, moved).max()))
-    return Phase(source, target, moved / share, share, steps + len(ways))
+    mine = np.concatenate([start + rank for start, (_, rank, _) in zip(starts[whole:].tolist(), parts, strict=True)])
+    handed = _handed(op, few, n)
+    rest = 1.0 - handed if op in ("all_gather", "reduce_scatter") else handed
+    up = handed if op in ("all_reduce", "reduce_scatter") else rest
+    down = handed if op != "reduce_scatter" else rest
+    for ends, part in (((mine, theirs), up), ((theirs, mine), down)):
+        if op == "broadcast" and ends[0] is mine:
+            continue
+        source, target = np.concatenate((source, ends[0])), np.concatenate((target, ends[1]))
+        lengths = [length * share for (_, _, length), share in zip(parts, part.tolist(), strict=True)]
+        moved = np.concatenate((moved, *lengths))
+    return _weighed(source, target, moved, steps + (2 if op == "all_reduce" else 1))
 
 
 def _overlaps(owners: int, ranks: int) -> tuple[Ints, Ints, Floats]:
@@ -273,42 +281,61 @@ def _overlaps(owners: int, ranks: int) -> tuple[Ints, Ints, Floats]:
     return cuts[:-1] // ranks, cuts[:-1] // owners, np.diff(cuts) / (owners * ranks)
 
 
-def _along_rails(op: Op, at: Ints, outer: Outer) -> tuple[Ints, Ints, float, int]:
-    """Return source and target of the flows along all rails, the part of the message that each moves, and the steps.
+def _along_rails(op: Op, at: Ints, outer: Outer) -> tuple[Ints, Ints, int]:
+    """Return source and target of the flows along all rails, which move equal parts, and the steps.
 
     ``at`` holds the rank of each domain on each rail.
     """
-    domains, rails = at.shape
-    rounds = 2 if op == "all_reduce" else 1
+    domains = len(at)
     if domains == 1:
-        none = np.empty(0, np.int64)
-        return none, none, 1.0 / rails, 0
+        return _NONE, _NONE, 0
     if outer == "tree":
         child, parent = tree_pair(domains)
         low, high = at[child].ravel(), at[parent].ravel()
-        piece = (0.5 if domains > 2 else 1.0) / rails
         depth = math.ceil(math.log2(domains))
         if op == "broadcast":
-            return high, low, piece, depth
-        return np.concatenate((low, high)), np.concatenate((high, low)), piece, 2 * depth
+            return high, low, depth
+        return np.concatenate((low, high)), np.concatenate((high, low)), 2 * depth
     if op == "broadcast":  # nobody sends to the root
-        return at[:-1].ravel(), at[1:].ravel(), 1.0 / rails, domains - 1
-    piece = rounds * (domains - 1) / domains / rails
-    return at.ravel(), np.roll(at, -1, axis=0).ravel(), piece, rounds * (domains - 1)
-
-
-def _exchanges(at: Ints) -> Phase:
-    """Return the exchanges of every rank with all others of its row, all at once."""
-    most = at.shape[1]
-    place = np.tile(np.arange(most, dtype=np.int64), most - 1)
-    hop = np.repeat(np.arange(1, most, dtype=np.int64), most)
-    source, target = at[:, place].ravel(), at[:, (place + hop) % most].ravel()
-    return Phase(source, target, 1.0 / (most - 1), (most - 1) / most, most - 1)
+        return at[:-1].ravel(), at[1:].ravel(), domains - 1
+    return at.ravel(), np.roll(at, -1, axis=0).ravel(), (2 if op == "all_reduce" else 1) * (domains - 1)
 
 
 def _exchanges_inside(sizes: Ints) -> Phase:
-    return _exchanges(np.arange(int(sizes.sum()), dtype=np.int64).reshape(len(sizes), -1))
+    """Return the exchanges of every rank with all others of its domain, all at once."""
+    starts = np.cumsum(sizes) - sizes
+    source, target, moved = [_NONE], [_NONE], [np.empty(0)]
+    for size in np.unique(sizes[sizes > 1]).tolist():
+        one, hop = np.divmod(np.arange(size * (size - 1), dtype=np.int64), size - 1)
+        first = starts[sizes == size][:, np.newaxis]
+        source.append((first + one).ravel())
+        target.append((first + (one + hop + 1) % size).ravel())
+        moved.append(np.full(len(source[-1]), 1.0 / size))
+    return _weighed(np.concatenate(source), np.concatenate(target), np.concatenate(moved), int(sizes[0]) - 1)
 
 
 def _exchanges_across(sizes: Ints) -> Phase:
-    return _exchanges(np.arange(int(sizes.sum()), dtype=np.int64).reshape(len(sizes), -1).T)
+    """Return what every domain sends to every other one, all at once, in equal parts from its ranks to those there."""
+    starts, n = np.cumsum(sizes) - sizes, int(sizes.sum())
+    source, target, moved = [], [], []
+    for size, other in itertools.product(np.unique(sizes).tolist(), repeat=2):
+        mine, theirs, length = _overlaps(size, other)
+        one, two = (np.flatnonzero(sizes == each) for each in (size, other))
+        pairs = one[:, np.newaxis] != two
+        here, there = (starts[each[at]][:, np.newaxis] for each, at in zip((one, two), np.nonzero(pairs), strict=True))
+        source.append((here + mine).ravel())
+        target.append((there + theirs).ravel())
+        moved.append(np.tile(length * size * other / n, len(here)))
+    sources, targets = np.concatenate(source), np.concatenate(target)
+    # Those of a rank follow one another.
+    steps = max(int(np.bincount(ends).max(initial=0)) for ends in (sources, targets))
+    return _weighed(sources, targets, np.concatenate(moved), steps)
+
+
+def _weighed(source: Ints, target: Ints, moved: Floats, steps: int) -> Phase:
+    """Return flows that each move a part of the message as a phase."""
+    if len(source) == 0:
+        return Phase(source, target, 1.0, 0.0, steps)
+    share = float(max(np.bincount(source, moved).max(), np.bincount(target, moved).max()))
+    alike = bool((moved == moved[0]).all())
+    return Phase(source, target, float(moved[0]) / share if alike else moved / share, share, steps)

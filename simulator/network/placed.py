@@ -298,7 +298,7 @@ def _between_domains(op: Op, where: Layout) -> list[str]:
 
     Between ranks that share no domain with others rings along rails are a flat ring; trees are none of the flat ones.
     """
-    if op == "send_recv" or where.domains == 1 or (op == "all_to_all" and not where.is_even):
+    if op == "send_recv" or where.domains == 1:
         return []
     found = [HIERARCHICAL] if where.most > 1 else []
     return [*found, HIERARCHICAL_TREE] if op in TREE_OPS else found
@@ -319,8 +319,8 @@ def _named_hierarchical(op: Op, where: Layout, name: str, transport: Transport) 
     if allowed:
         problem = "only all_reduce and broadcast go by trees"
         raise InputError(problem, key="algorithm", found=name, allowed=", ".join(allowed))
-    problem = "hierarchical collectives need several scale-up domains, an all_to_all as many ranks in each"
-    found = f"{op} of {n} ranks, {where.most} at most in each of {where.domains} domains"
+    problem = "hierarchical collectives need several scale-up domains, and several ranks in one of them"
+    found = f"{op} of {n} ranks, {where.most} at most in each of {where.domains}"
     raise InputError(problem, key="algorithm", found=found, allowed=_flat(op, n))
 
 

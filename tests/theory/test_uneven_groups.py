@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from simulator.errors import InputError
 from simulator.network.placed import collective_times, place, schedules
 from simulator.network.routing import Routing
 from simulator.network.topologies import Ports, ScaleUp, clos
@@ -53,8 +54,8 @@ def test_a_node_with_fewer_ranks_moves_the_message_once_each_way(left):
     others = 2.0 * 6.0 / 7.0 / 8.0 + 1.0 / 8.0 / 7.0
     along_all = 2.0 * 7.0 / 8.0 / left  # as many rails as that node has ranks
     assert ideal(ranks, "all_reduce") == pytest.approx(min(max(others, 1.0 / left), along_all), rel=1e-9)
-    for op in ("all_gather", "reduce_scatter"):
-        assert ideal(ranks, op) == pytest.approx(min(max(6.0 / 7.0 / 8.0 + 1.0 / 56.0, 1.0 / left), 7.0 / 8.0 / left))
+    for op in ("all_gather", "reduce_scatter"):  # what that node must get, or give, besides its own
+        assert ideal(ranks, op) == pytest.approx((1.0 - left / (56.0 + left)) / left)
     assert ideal(ranks, "broadcast") == pytest.approx(max(1.0 / 8.0 + 1.0 / 56.0, 1.0 / left))
 
 
@@ -78,21 +79,33 @@ def test_ranks_in_any_order_cost_as_those_that_stand_together():
         assert ideal(mixed, op) == pytest.approx(ideal(ranks, op))
 
 
-def test_groups_that_lie_differently_cost_what_the_slowest_of_them_costs():
+SMALL = clos(16, 16, Ports(NIC, 0.0, 4, ScaleUp(4, 1e15)))
+
+
+def messages(groups, op):
+    """Return the time of groups of four or five ranks, side by side, in messages through one NIC."""
+    members = np.array(groups)
+    (plan,) = schedules(SMALL, members, op, "hierarchical")
+    placed, arrives = place(SMALL, plan, members, Routing("spray"))
+    assert arrives
+    return placed.carried_s(SIZE, [phase.rate(SMALL.capacity) for phase in placed.phases]) * NIC / SIZE
+
+
+@pytest.mark.parametrize("op", ["all_reduce", "all_gather", "reduce_scatter", "broadcast", "all_to_all"])
+def test_groups_that_lie_differently_cost_what_the_slowest_of_them_costs(op):
     """Stages of a pipeline may begin in the middle of a node: 4 + 1 ranks in one group, 3 + 2 in the next."""
-    fabric = clos(12, 12, Ports(NIC, 0.0, 4, ScaleUp(4, 1e15)))
-    groups = np.array([[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]])
+    one, other = [0, 1, 2, 3, 4], [5, 6, 7, 8, 9]
+    expected = {"all_reduce": (1.0, 0.5), "broadcast": (1.0, 0.5), "all_to_all": (0.8, 0.6)}.get(op, (0.8, 0.3))
+    assert (messages([one], op), messages([other], op)) == pytest.approx(expected)
+    assert messages([one, other], op) == pytest.approx(expected[0])
 
-    def messages(members):
-        (plan,) = schedules(fabric, members, "all_reduce", "hierarchical")
-        placed, arrives = place(fabric, plan, members, Routing("spray"))
-        assert arrives
-        assert plan.ranks == 5
-        return placed.carried_s(SIZE, [phase.rate(fabric.capacity) for phase in placed.phases]) * NIC / SIZE
 
-    alone = [messages(groups[k : k + 1]) for k in range(2)]
-    assert alone == pytest.approx([1.0, 0.5])
-    assert messages(groups) == pytest.approx(1.0)
+@pytest.mark.parametrize("op", ["all_reduce", "all_gather", "reduce_scatter", "broadcast", "all_to_all"])
+def test_a_group_inside_a_node_costs_nothing_beside_one_between_nodes(op):
+    inside, between = [0, 1, 2, 3], [4, 5, 8, 9]
+    assert messages([inside, between], op) == pytest.approx(messages([between], op))
+    scattered = [6, 10, 12, 3]
+    assert messages([between, scattered], op) >= messages([between], op)
 
 
 @pytest.mark.parametrize(("fabric", "counts"), [("rail_400g", (2, 8, 12, 16, 63, 64, 1024)), ("nvl72_800g", (72, 144))])
@@ -125,4 +138,40 @@ def test_an_exchange_of_pairs_waits_for_the_slowest_pair(rails):
 def test_an_all_to_all_waits_for_the_rank_with_most_ranks_elsewhere(rails):
     # Rank 8 is alone in its node: 8 steps of 2.7 us and four links of 0.6 us each.
     expected = 7.48e-6 + 8 * (2.7e-6 + 4 * 0.6e-6)
-    assert timed(rails, range(9), "all_to_all", [1.0])[0] == pytest.approx(expected, rel=1e-3)
+    for algorithm in ("pairwise", "hierarchical"):
+        inside = 7 * 0.6e-6 if algorithm == "hierarchical" else 0.0  # to the rank that is next to the receiver
+        times = collective_times(
+            rails.fabric, np.arange(9), "all_to_all", [1.0], algorithm, rails.routing, rails.transport
+        )
+        assert times.time_s[0] == pytest.approx(expected + inside, rel=1e-3)
+
+
+@pytest.mark.parametrize("ranks", [16, 57, 61, 63, 64])
+def test_an_all_to_all_between_domains_moves_what_pairs_move(ranks):
+    """Each rank sends an equal part to every other one: what leaves a node is that, however it is gathered before."""
+    sizes = np.diff([*range(0, ranks, 8), ranks])
+    pieces = ranks - sizes.min()
+    assert ideal(range(ranks), "all_to_all") == pytest.approx(pieces / ranks)
+    assert ideal(range(ranks), "all_to_all", "pairwise") == pytest.approx(pieces / ranks)
+
+
+def test_an_all_to_all_of_many_ranks_that_fill_nodes_unevenly_has_a_way():
+    fabric = clos(8 * 514, 64, Ports(NIC, 0.0, 8, ScaleUp(8, 450e9)))
+    times = [collective_times(fabric, np.arange(n), "all_to_all", [SIZE]).time_s[0] for n in (4107, 4112)]
+    assert times[0] == pytest.approx(times[1], rel=0.01)
+
+
+def test_ranks_alone_in_their_nodes_have_trees(rails):
+    alone, beside = (timed(rails, np.arange(128) * 8 + k, "all_reduce", [8.0])[0] for k in (0, 3))
+    assert alone == beside
+    # Trees of depth 7 up and down: base 7.48 us, steps of 2.7 us and up to four links of 0.6 us.
+    assert alone == pytest.approx(7.48e-6 + 14 * (2.7e-6 + 4 * 0.6e-6), rel=1e-3)
+
+
+def test_what_a_group_cannot_do_is_said():
+    with pytest.raises(InputError, match="need several scale-up domains, and several ranks in one of them"):
+        ideal(range(8), "all_reduce")
+    with pytest.raises(InputError, match="need several scale-up domains"):
+        ideal(range(16), "send_recv")
+    with pytest.raises(InputError, match="only all_reduce and broadcast go by trees"):
+        ideal(range(16), "all_gather", "hierarchical_tree")
