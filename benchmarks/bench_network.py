@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from simulator.network.collectives import hierarchical, replicate
+from simulator.network.collectives import replicate
+from simulator.network.hierarchical import hierarchical
 from simulator.network.placed import PlacedCollective, collective_times, place, reroute
 from simulator.network.routing import Routing
 from simulator.network.sharing import Communication, Traffic, alone_times, shared_times

@@ -50,14 +50,14 @@ def collective(
     from simulator.network.collectives import check_op, parse_sizes
     from simulator.network.fabric import Fabric
     from simulator.network.placed import collective_times, more_ranks
-    from simulator.network.routing import ALLOWED, Routing
+    from simulator.network.routing import Routing, usual_policy
     from simulator.network.transport import IDEAL
     from simulator.scenario.fabrics import load_fabric
 
     check_op(op)
     message = parse_sizes(sizes) if isinstance(sizes, str) else np.atleast_1d(np.asarray(sizes, dtype=np.float64))
     if isinstance(fabric, Fabric):
-        links, routing, transport = fabric, Routing(ALLOWED[fabric.kind][0]), IDEAL
+        links, routing, transport = fabric, Routing(usual_policy(fabric)), IDEAL
     else:
         network, _ = load_fabric(fabric, ranks, "ranks")
         links, routing, transport = network.fabric, network.routing, network.transport

@@ -8,7 +8,6 @@ import numpy as np
 
 from simulator.compiled import kernel
 from simulator.network.fabric import Bools, ClosShape, Fabric, Floats, Ints
-from simulator.network.topologies import leaf_of_host
 
 
 class Clos(NamedTuple):
@@ -51,7 +50,7 @@ def clos_of(fabric: Fabric) -> Clos:
         2 * (n + up) + core,
         fabric.scale_up_size,
         fabric.first_scale_up_link,
-        leaf_of_host(fabric),
+        fabric.leaf,
     )
 
 

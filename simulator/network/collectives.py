@@ -22,7 +22,6 @@ from simulator.network.fabric import Floats, Ints
 
 Op = Literal["all_reduce", "all_gather", "reduce_scatter", "broadcast", "all_to_all", "send_recv"]
 OPS: tuple[Op, ...] = get_args(Op)
-Outer = Literal["ring", "tree"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,19 +32,26 @@ class Phase:
     ----------
     source, target : int arrays, shape (flows,)
         Ranks, from 0.
-    weight : float
+    weight : float, or float array, shape (flows,)
         Bytes of each flow for one byte through the busiest port.
     share : float
         Bytes through the busiest port, as a fraction of the message.
     steps : int
         Latencies that follow one another.
+    copies : int
+        Groups that do this side by side; their flows stand one group after the other.
+    is_by_rank : bool
+        Whether every rank goes through ``steps`` flows of its own, which stand together; otherwise a piece of the
+        message goes from flow to flow.
     """
 
     source: Ints
     target: Ints
-    weight: float
+    weight: float | Floats
     share: float
     steps: int
+    copies: int = 1
+    is_by_rank: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +70,9 @@ class Schedule:
         Whether pieces of the message are in different phases at once, so that the slowest phase counts for the bytes.
     in_network : bool
         Whether switches reduce and copy.
+    is_joint : bool
+        Whether ranks are counted through all groups, because the groups do not lie alike; otherwise any number of
+        groups does the same.
     """
 
     op: Op
@@ -72,11 +81,16 @@ class Schedule:
     phases: tuple[Phase, ...]
     is_pipelined: bool = False
     in_network: bool = False
+    is_joint: bool = False
 
     @property
     def steps(self) -> int:
         """Latencies that follow one another, over all phases."""
         return sum(phase.steps for phase in self.phases)
+
+    def on(self, groups: Ints, phase: Phase) -> Phase:
+        """Return one of the phases when all groups do it at the same time, as `replicate` does."""
+        return replicate(phase, groups.reshape(1, -1) if self.is_joint else groups)
 
 
 def bus_factor(op: Op, ranks: int) -> float:
@@ -126,14 +140,24 @@ def _tree_edges(n: int) -> tuple[Ints, Ints]:
     return np.array(child, dtype=np.int64), np.array(parent, dtype=np.int64)
 
 
+def tree_pair(n: int) -> tuple[Ints, Ints]:
+    """Return child and parent of every edge of two trees over n ranks of which no rank is an inner one in both.
+
+    The second tree is the mirror image of the first, or for odd n, whose mirror image has the same leaves, the first
+    shifted by one rank (Sanders, Speck and Traeff, section 2). Two ranks have one edge, which is in both trees.
+    """
+    child, parent = _tree_edges(n)
+    if n == 2:
+        return child, parent
+    other = (n - 1 - child, n - 1 - parent) if n % 2 == 0 else ((child + 1) % n, (parent + 1) % n)
+    return np.concatenate((child, other[0])), np.concatenate((parent, other[1]))
+
+
 def _double_binary_tree(op: Op, n: int) -> tuple[Phase, ...]:
     """Two trees with half of the message each; every inner rank of one is a leaf of the other."""
     depth = math.ceil(math.log2(n))
-    child, parent = _tree_edges(n)
-    weight = 1.0
-    if n > 2:  # one edge cannot be shared by two trees
-        weight = 0.5
-        child, parent = (np.concatenate((each, n - 1 - each)) for each in (child, parent))
+    child, parent = tree_pair(n)
+    weight = 0.5 if n > 2 else 1.0
     up, down = Phase(child, parent, weight, 1.0, depth), Phase(parent, child, weight, 1.0, depth)
     return (up, down) if op == "all_reduce" else (down,)
 
@@ -170,7 +194,7 @@ def _pairwise(op: Op, n: int) -> tuple[Phase, ...]:
     shift = np.arange(1, n, dtype=np.int64)
     source = np.repeat(rank, n - 1)
     target = (source + np.tile(shift, n)) % n
-    return (Phase(source, target, 1.0 / (n - 1), (n - 1) / n, n - 1),)
+    return (Phase(source, target, 1.0 / (n - 1), (n - 1) / n, n - 1, is_by_rank=True),)
 
 
 def _in_network(op: Op, n: int) -> tuple[Phase, ...]:
@@ -240,68 +264,6 @@ def schedule(op: Op, algorithm: str, ranks: int) -> Schedule:
     return Schedule(op, algorithm, ranks, phases, in_network=algorithm == "in_network")
 
 
-def hierarchical(
-    op: Op, domain: int, domains: int, inner: Literal["ring", "in_network"] = "ring", outer: Outer = "ring"
-) -> Schedule:
-    """Return a collective inside scale-up domains and along the rails between them.
-
-    Rank ``i`` is GPU ``i % domain`` of domain ``i // domain``. Reductions scatter inside the domain, reduce along the
-    rail of each GPU and gather inside; pieces of the message are in all phases at once.
-
-    Parameters
-    ----------
-    op : str
-        all_reduce, all_gather, reduce_scatter or all_to_all.
-    domain, domains : int
-        Ranks in each domain, and how many domains; both at least 2.
-    inner : {"ring", "in_network"}
-        What goes on inside a domain.
-    outer : {"ring", "tree"}
-        What goes on along a rail; a double binary tree for all_reduce only.
-    """
-    n = domain * domains
-    rank = np.arange(n, dtype=np.int64)
-    first, place = rank // domain * domain, rank % domain
-    rail = (rank + domain) % n
-    inside = first + (place + 1) % domain
-    in_network = inner == "in_network"
-    if op == "all_to_all":
-        shift = np.tile(np.arange(1, domain, dtype=np.int64), n)
-        source = np.repeat(rank, domain - 1)
-        local = source // domain * domain + (source % domain + shift) % domain
-        hop = np.tile(np.arange(1, domains, dtype=np.int64), n)
-        far = np.repeat(rank, domains - 1)
-        phases: tuple[Phase, ...] = (
-            Phase(source, local, 1.0 / (domain - 1), (domain - 1) / domain, domain - 1),
-            Phase(far, (far + hop * domain) % n, 1.0 / (domains - 1), (domains - 1) / domains, domains - 1),
-        )
-        return Schedule(op, HIERARCHICAL, n, phases, is_pipelined=True)
-    rounds = 2 if op == "all_reduce" else 1
-    steps = 1 if in_network else domain - 1
-    share = (1.0 + 1.0 / domain) / 2.0 if in_network and op == "all_reduce" else (domain - 1) / domain
-    local_phase = Phase(rank, inside, 1.0, rounds * share, rounds * steps)
-    if outer == "tree":
-        across = _rail_trees(domain, domains)
-    else:
-        across = Phase(rank, rail, 1.0, rounds * (domains - 1) / domains / domain, rounds * (domains - 1))
-    name = HIERARCHICAL_TREE if outer == "tree" else HIERARCHICAL
-    return Schedule(op, name, n, (local_phase, across), is_pipelined=True, in_network=in_network)
-
-
-def _rail_trees(domain: int, domains: int) -> Phase:
-    """Return double binary trees along all rails at once, up and down at the same time."""
-    child, parent = _tree_edges(domains)
-    if domains > 2:
-        child, parent = (np.concatenate((each, domains - 1 - each)) for each in (child, parent))
-    # An inner rank sends up once and down twice for one tree and up once for the other, half a piece each time.
-    weight, share = (0.25, 2.0) if domains > 2 else (1.0, 1.0)
-    place = np.arange(domain, dtype=np.int64)
-    low = (child[:, np.newaxis] * domain + place).ravel()
-    high = (parent[:, np.newaxis] * domain + place).ravel()
-    depth = math.ceil(math.log2(domains))
-    return Phase(np.concatenate((low, high)), np.concatenate((high, low)), weight, share / domain, 2 * depth)
-
-
 def torus_multi_ring(op: Op, dims: Sequence[int]) -> Schedule:
     """Return rings along all dimensions of a torus at once, both ways round.
 
@@ -343,7 +305,9 @@ def replicate(phase: Phase, groups: Ints) -> Phase:
     groups : int array, shape (groups, n)
         Members of each group, as any numbers (hosts).
     """
-    return replace(phase, source=groups[:, phase.source].ravel(), target=groups[:, phase.target].ravel())
+    source, target = groups[:, phase.source].ravel(), groups[:, phase.target].ravel()
+    weight = phase.weight if isinstance(phase.weight, float) else np.tile(phase.weight, len(groups))
+    return replace(phase, source=source, target=target, weight=weight, copies=len(groups))
 
 
 def idle_time(plan: Schedule, message_bytes: float, alpha_s: float, rate: float) -> float:

@@ -8,78 +8,116 @@ import numpy as np
 
 from simulator.compiled import kernel
 from simulator.network.clos_routing import is_alive
-from simulator.network.fabric import Bools, DragonflyShape, Fabric, HypercubeShape, Ints, TorusShape
+from simulator.network.fabric import Bools, DragonflyShape, Fabric, Floats, HypercubeShape, Ints, TorusShape
 
 Rows = tuple[Ints, Ints, Bools]
 
 
 @kernel
-def _walk_torus(dims: Ints, bases: Ints, source: int, target: int, order: Ints, turned: int, out: Ints) -> int:
-    """Write the links from source to target, dimension after dimension; a set bit goes the longer way round."""
-    n = 1
-    for length in dims:
-        n *= length
-    here, size = source, 0
+def _go_round(
+    dims: Ints, bases: Ints, n: int, here: int, axis: int, steps: int, forward: bool, out: Ints, size: int
+) -> tuple[int, int]:
+    """Write the links of some steps along one dimension; return the host of arrival and the number of links so far."""
+    length, stride = dims[axis], 1
+    for inner in range(axis):
+        stride *= dims[inner]
+    at = here // stride % length
+    for _ in range(steps):
+        if length == 2:
+            low = here - at * stride
+            rank = low // (2 * stride) * stride + low % stride
+            out[size] = bases[axis] + rank + (0 if at == 0 else n // 2)
+            here = low + (1 - at) * stride
+            at = 1 - at
+        elif forward:
+            out[size] = bases[axis] + here
+            here += stride * (1 - length) if at == length - 1 else stride
+            at = (at + 1) % length
+        else:
+            here += stride * (length - 1) if at == 0 else -stride
+            at = (at - 1) % length
+            out[size] = bases[axis] + n + here
+        size += 1
+    return here, size
+
+
+@kernel
+def _walk_torus(
+    dims: Ints,
+    bases: Ints,
+    n: int,
+    source: int,
+    target: int,
+    order: Ints,
+    turned: int,
+    up: Bools,
+    out: Ints,
+    share: Floats,
+) -> tuple[int, int]:
+    """Write the links from source to target, dimension after dimension, and the share of the flow on each.
+
+    A set bit goes the longer way round. Half way round a ring both ways are as long: half of the flow takes each while
+    both live. Returns the number of links, -1 where one of them is dead, and the hops of a packet.
+    """  # fmt: skip
+    here, size, hops = source, 0, 0
     for axis in order:
         length, stride = dims[axis], 1
         for inner in range(axis):
             stride *= dims[inner]
-        at, to = here // stride % length, target // stride % length
-        if at == to:
+        ahead = (target // stride - here // stride) % length
+        if ahead == 0:
             continue
-        ahead = (to - at) % length
         forward = (2 * ahead <= length) != bool((turned >> axis) & 1)
-        for _ in range(ahead if forward else length - ahead):
-            step = stride * (1 - length) if at == length - 1 else stride
-            if length == 2:
-                low = here - at * stride
-                rank = low // (2 * stride) * stride + low % stride
-                out[size] = bases[axis] + rank + (0 if at == 0 else n // 2)
-                here = low + (1 - at) * stride
-                at = 1 - at
-            elif forward:
-                out[size] = bases[axis] + here
-                here += step
-                at = (at + 1) % length
-            else:
-                here += stride * (length - 1) if at == 0 else -stride
-                at = (at - 1) % length
-                out[size] = bases[axis] + n + here
-            size += 1
-    return size
+        steps = ahead if forward else length - ahead
+        end, middle = _go_round(dims, bases, n, here, axis, steps, forward, out, size)
+        alive = is_alive(up, out[size:middle], steps)
+        share[size:middle] = 1.0
+        if 2 * ahead == length > 2:
+            _, last = _go_round(dims, bases, n, here, axis, steps, not forward, out, middle)
+            if not alive:
+                out[size:middle] = out[middle:last].copy()
+                alive = is_alive(up, out[size:middle], steps)
+            elif is_alive(up, out[middle:last], steps):
+                share[size:last] = 0.5
+                middle = last
+        if not alive:
+            return -1, hops
+        here, size, hops = end, middle, hops + steps
+    return size, hops
 
 
 @kernel
-def _torus_rows(dims: Ints, bases: Ints, orders: Ints, source: Ints, target: Ints, up: Bools) -> Rows:
-    n, longest = len(source), 0
+def _torus_rows(
+    dims: Ints, bases: Ints, orders: Ints, source: Ints, target: Ints, up: Bools
+) -> tuple[Ints, Ints, Floats, Bools]:
+    n, longest, hosts = len(source), 0, 1
     for length in dims:
         longest += length
+        hosts *= length
     indptr = np.zeros(n + 1, np.int64)
-    links = np.empty(n * longest, np.int64)
+    links, weights = np.empty(n * longest, np.int64), np.empty(n * longest)
     reachable = np.ones(n, np.bool_)
-    out = np.empty(longest, np.int64)
+    out, share = np.empty(longest, np.int64), np.empty(longest)
     size = 0
     for f in range(n):
-        best_turn, best_order, best = -1, -1, longest + 1
+        best, end = longest + 1, size
         for turned in range(1 << len(dims)):
             for o in range(len(orders)):
-                length = _walk_torus(dims, bases, source[f], target[f], orders[o], turned, out)
-                if length < best and is_alive(up, out, length):
-                    best_turn, best_order, best = turned, o, length
-            if best_turn == 0:
+                length, hops = _walk_torus(dims, bases, hosts, source[f], target[f], orders[o], turned, up, out, share)
+                if length >= 0 and hops < best:
+                    best, end = hops, size + length
+                    links[size:end], weights[size:end] = out[:length], share[:length]
+                    if turned == 0:
+                        break
+            if turned == 0 and best <= longest:
                 break  # a shortest way is alive
-        reachable[f] = best_turn >= 0
-        if best_turn >= 0:
-            length = _walk_torus(dims, bases, source[f], target[f], orders[best_order], best_turn, out)
-            for k in range(length):
-                links[size] = out[k]
-                size += 1
-        indptr[f + 1] = size
-    return indptr, links[:size].copy(), reachable
+        reachable[f] = best <= longest
+        size = indptr[f + 1] = end
+    return indptr, links[:size].copy(), weights[:size].copy(), reachable
 
 
-def torus_rows(fabric: Fabric, source: Ints, target: Ints, up: Bools) -> Rows:
-    """Return dimension-ordered paths: x, then y, then z, the shorter way round, ties in positive direction.
+def torus_rows(fabric: Fabric, source: Ints, target: Ints, up: Bools) -> tuple[Ints, Ints, Floats, Bools]:
+    """Return dimension-ordered paths: x, then y, then z, the shorter way round, half each way where both are as long.
 
     Where that way is dead: the first living one of the other orders, then the shortest of those that turn round.
     """

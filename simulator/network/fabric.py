@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,6 +169,17 @@ class Fabric:
     def first_scale_up_link(self) -> int:
         """Link from host 0 to its scale-up switch; those of the other hosts follow, then the ones back."""
         return self.links - 2 * self.hosts if self.scale_up_size > 1 else self.links
+
+    @functools.cached_property
+    def leaf(self) -> Ints:
+        """Leaf of every host in the first plane of a Clos network, numbered from 0, shape (hosts,)."""
+        shape = self.shape
+        assert isinstance(shape, ClosShape)
+        host = np.arange(self.hosts, dtype=np.int64)
+        if shape.is_rail:
+            g = self.gpus_per_node
+            return (host // g // shape.hosts_per_leaf) * g + host % g
+        return host // shape.hosts_per_leaf
 
     def links_of_cables(self, cables: Ints) -> Ints:
         """Return the directed links of cables, ascending."""

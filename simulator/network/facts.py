@@ -88,8 +88,8 @@ def _distances(fabric: Fabric) -> tuple[int | None, float | None]:
     match shape:
         case ClosShape():
             return _clos_distances(fabric, shape)
-        case DragonflyShape():
-            return 5, None  # host, local, global, local, host
+        case DragonflyShape(routers):
+            return 5 if routers > 1 else 3, None  # host, local, global, local, host; one router has no local links
         case TorusShape(dims):
             # Mean distance on a ring of even length k is k/4, of odd length (k^2 - 1) / 4k, a host itself counted.
             total = sum(k / 4.0 if k % 2 == 0 else (k * k - 1) / (4.0 * k) for k in dims)
@@ -132,9 +132,7 @@ def _rate_of(fabric: Fabric, tier: str) -> float:
 
 def _on_leaves(fabric: Fabric, shape: ClosShape) -> Ints:
     """Return the hosts on each leaf of a plane."""
-    from simulator.network.topologies import leaf_of_host
-
-    return np.bincount(leaf_of_host(fabric), minlength=shape.leaves)
+    return np.bincount(fabric.leaf, minlength=shape.leaves)
 
 
 def _oversubscription(fabric: Fabric) -> dict[str, float]:

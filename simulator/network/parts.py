@@ -8,7 +8,6 @@ import numpy as np
 
 from simulator.network.contention import Floats, Ints
 from simulator.network.fabric import SCALE_UP, Fabric
-from simulator.network.topologies import leaf_of_host
 
 _LEVELS = ("", "leaf", "spine", "core")
 
@@ -71,7 +70,7 @@ def groups_of_nodes(fabric: Fabric, nodes: int) -> Ints:
     in one group, or each in its own, tells a placement nothing and is left out; so are fabrics without leaves.
     """
     first = np.arange(nodes, dtype=np.int64) * fabric.gpus_per_node
-    groups = [leaf_of_host(fabric)[first], fabric.pod[first].astype(np.int64)] if fabric.kind == "clos" else []
+    groups = [fabric.leaf[first], fabric.pod[first].astype(np.int64)] if fabric.kind == "clos" else []
     numbered = [np.unique(group, return_inverse=True)[1].astype(np.int64) for group in groups]
     telling = [group for group in numbered if 0 < int(group.max()) < nodes - 1]
     return np.array(telling, dtype=np.int64).reshape(len(telling), nodes)

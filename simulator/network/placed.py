@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,8 +12,9 @@ from numpy.typing import ArrayLike
 from simulator.errors import InputError
 from simulator.network import collectives
 from simulator.network.collectives import HIERARCHICAL, HIERARCHICAL_TREE, TORUS, Op, Phase, Schedule, bus_factor
-from simulator.network.fabric import SCALE_UP, Bools, Fabric, Floats, Ints, TorusShape
-from simulator.network.routing import ALLOWED, Routing, routes, usage
+from simulator.network.fabric import SCALE_UP, Bools, ClosShape, Fabric, Floats, Ints, TorusShape
+from simulator.network.hierarchical import TREE_OPS, Inner, Layout, Outer, hierarchical_schedules, layout
+from simulator.network.routing import ALLOWED, Routing, Usage, routes, usage, usual_policy
 from simulator.network.transport import IDEAL, Protocol, Transport
 
 
@@ -121,15 +121,35 @@ class CollectiveTimes:
 
 def place_phase(fabric: Fabric, phase: Phase, routing: Routing) -> tuple[PlacedPhase, bool]:
     """Return a phase on a healthy fabric, and whether all its flows have paths; its ranks are hosts."""
-    used = usage(fabric, phase.source, phase.target, routing)
+    used = _used(fabric, phase, routing)
     size = fabric.scale_up_size
     crossing = phase.source // size != phase.target // size if size > 1 else phase.source != phase.target
-    steps_out = phase.steps * (float(np.mean(crossing)) if len(crossing) else 0.0)
     path_s = _longest_path(fabric, phase, routing)
-    placed = PlacedPhase(
-        used.links, used.weights * phase.weight, phase.share, phase.steps - steps_out, steps_out, path_s
-    )
+    out = _steps_between(phase, crossing)
+    placed = PlacedPhase(used.links, used.weights, phase.share, phase.steps - out, out, path_s)
     return placed, bool(used.reachable.all())
+
+
+def _used(fabric: Fabric, phase: Phase, routing: Routing, up: Bools | None = None) -> Usage:
+    """Return the links of a phase and the bytes on each for one byte through its busiest port."""
+    if not isinstance(phase.weight, float):
+        return usage(fabric, phase.source, phase.target, routing, up, phase.weight)
+    used = usage(fabric, phase.source, phase.target, routing, up)
+    return replace(used, weights=used.weights * phase.weight)
+
+
+def _steps_between(phase: Phase, crossing: Bools) -> float:
+    """Return how many of the steps that follow one another go between domains, for the slowest piece, pair or rank.
+
+    A piece goes over all flows of a ring one after another; what has one step waits for its slowest pair. Of several
+    groups the slowest counts.
+    """
+    if len(crossing) == 0:
+        return 0.0
+    if phase.is_by_rank:
+        return float(np.max(np.sum(crossing.reshape(-1, phase.steps), axis=1)))
+    share = float(np.max(np.mean(crossing.reshape(phase.copies, -1), axis=1)))
+    return float(min(math.ceil(phase.steps * share - 1e-9), phase.steps))
 
 
 def reroute(
@@ -143,19 +163,39 @@ def reroute(
     at = np.minimum(np.searchsorted(healthy.links, dead), max(len(healthy.links) - 1, 0))
     if len(healthy.links) == 0 or not (healthy.links[at] == dead).any():
         return healthy, True
-    used = usage(fabric, phase.source, phase.target, routing, up)
-    moved = replace(healthy, links=used.links, weights=used.weights * phase.weight)
+    used = _used(fabric, phase, routing, up)
+    moved = replace(healthy, links=used.links, weights=used.weights)
     return moved, bool(used.reachable.all())
 
 
 def _longest_path(fabric: Fabric, phase: Phase, routing: Routing) -> float:
-    """Return the largest sum of link latencies over the flows; sprayed paths are as long as hashed ones."""
+    """Return the largest sum of link latencies over the flows; sprayed paths are as long as hashed ones.
+
+    Where a flow goes two ways its links count by its share on them.
+    """
     if not fabric.latency.any():
         return 0.0
+    source, target = phase.source, phase.target
+    if isinstance(fabric.shape, ClosShape):
+        source, target = _one_of_each_length(fabric, fabric.shape, source, target)
     policy = "ecmp" if routing.policy in ALLOWED["clos"] else routing.policy
-    rows = routes(fabric, phase.source, phase.target, Routing(policy, routing.seed))
-    total = np.concatenate((np.zeros(1), np.cumsum(fabric.latency[rows.links])))
+    rows = routes(fabric, source, target, Routing(policy, routing.seed))
+    total = np.concatenate((np.zeros(1), np.cumsum(fabric.latency[rows.links] * rows.weights)))
     return float(np.max(total[rows.indptr[1:]] - total[rows.indptr[:-1]], initial=0.0))
+
+
+def _one_of_each_length(fabric: Fabric, shape: ClosShape, source: Ints, target: Ints) -> tuple[Ints, Ints]:
+    """Return a flow inside a domain, one under a leaf, one inside a pod and one between pods, of those there are.
+
+    In a Clos network all links of a tier have one latency, so that flows that meet at the same height take as long.
+    """
+    leaf = fabric.leaf
+    size, pod = fabric.scale_up_size, shape.leaves_per_pod
+    one, other = leaf[source], leaf[target]
+    far = np.where(source // size == target // size, 0, 1 + (one != other) + (one // pod != other // pod))
+    first = [int(np.argmax(far == length)) for length in range(4)]
+    kept = [at for length, at in enumerate(first) if len(far) and far[at] == length]
+    return source[kept], target[kept]
 
 
 def place(
@@ -181,18 +221,38 @@ def place(
     PlacedCollective, bool
         And whether all flows have living paths.
     """
-    placed = []
-    for phase in plan.phases:
-        flows = collectives.replicate(phase, groups)
-        healthy, arrives = place_phase(fabric, flows, routing)
-        placed.append((healthy, arrives) if up is None else reroute(fabric, flows, healthy, routing, up))
-    return PlacedCollective(plan, tuple(each for each, _ in placed)), all(arrives for _, arrives in placed)
+    return next(place_all(fabric, [plan], groups, routing, up))
+
+
+def place_all(
+    fabric: Fabric, plans: Iterable[Schedule], groups: Ints, routing: Routing, up: Bools | None = None
+) -> Iterator[tuple[PlacedCollective, bool]]:
+    """Yield what `place` returns for several plans; flows that are in several of them are routed once."""
+    known: dict[int, tuple[Phase, PlacedPhase, bool]] = {}
+    for plan in plans:
+        placed, arrives = [], True
+        for phase in plan.phases:
+            flows = id(phase.source)
+            if flows not in known:
+                known[flows] = (phase, *_place_now(fabric, plan.on(groups, phase), routing, up))
+            first, where, reaches = known[flows]
+            if phase is not first:  # ways of going inside a domain, or between: no flow of them does both
+                out = phase.steps if where.steps_out else 0
+                where = replace(where, share=phase.share, steps_up=phase.steps - out, steps_out=out)
+            placed.append(where)
+            arrives &= reaches
+        yield PlacedCollective(plan, tuple(placed)), arrives
+
+
+def _place_now(fabric: Fabric, flows: Phase, routing: Routing, up: Bools | None) -> tuple[PlacedPhase, bool]:
+    healthy, arrives = place_phase(fabric, flows, routing)
+    return (healthy, arrives) if up is None else reroute(fabric, flows, healthy, routing, up)
 
 
 def schedules(
     fabric: Fabric, groups: Ints, op: Op, algorithm: str = "auto", transport: Transport = IDEAL
 ) -> Iterator[Schedule]:
-    """Yield the schedules that a library would consider for groups of hosts, or the one asked for.
+    """Yield the schedules that a library would consider for groups of hosts, or those of the algorithm asked for.
 
     Raises
     ------
@@ -200,43 +260,68 @@ def schedules(
         An unknown algorithm, or one that the operation, the number of ranks or the fabric does not allow.
     """
     collectives.check_op(op)
-    n, domain = groups.shape[1], domain_size(fabric, groups)
-    reduces = bool(transport.serving(True))
+    n = groups.shape[1]
     if algorithm not in ("auto", *collectives.ALGORITHMS):
         raise collectives.unknown("algorithm", algorithm, ["auto", *collectives.ALGORITHMS], "unknown algorithm")
     if algorithm == TORUS:
         yield _on_torus(fabric, groups, op)
         return
+    if algorithm in collectives.algorithms_for(op, n) and algorithm != "in_network":
+        yield collectives.schedule(op, algorithm, n)
+        return
+    where = layout(groups // fabric.scale_up_size)
+    reduces = bool(transport.serving(True)) and where.domains == 1
     if algorithm in (HIERARCHICAL, HIERARCHICAL_TREE):
-        if domain < 2 or domain == n or op in ("broadcast", "send_recv"):
-            problem = "hierarchical collectives need whole scale-up domains, several of them"
-            found = f"{op} of {n} ranks, {domain} consecutive ones in each domain"
-            raise InputError(problem, key="algorithm", found=found, allowed=_flat(op, n))
-        if algorithm == HIERARCHICAL_TREE and op != "all_reduce":
-            raise InputError("only all_reduce goes by trees", key="algorithm", found=algorithm, allowed=HIERARCHICAL)
-        inner: Literal["ring", "in_network"] = "in_network" if reduces and op != "all_to_all" else "ring"
-        yield collectives.hierarchical(op, domain, n // domain, inner, "tree" if algorithm != HIERARCHICAL else "ring")
+        yield from _named_hierarchical(op, where, algorithm, transport)
         return
     if algorithm != "auto":
-        if algorithm == "in_network" and (domain != n or not reduces):
+        if algorithm == "in_network" and not reduces:
             problem = "switches reduce only inside one scale-up domain, where the transport can"
             raise InputError(problem, key="algorithm", found=algorithm, allowed=_flat(op, n))
         yield collectives.schedule(op, algorithm, n)
         return
-    if 2 <= domain < n and op not in ("broadcast", "send_recv"):
-        for name in (HIERARCHICAL, HIERARCHICAL_TREE) if op == "all_reduce" else (HIERARCHICAL,):
-            if transport.algorithms and name not in transport.algorithms:
-                continue
-            yield from schedules(fabric, groups, op, name, transport)
-    knows_torus = not transport.algorithms or TORUS in transport.algorithms
-    if knows_torus and op in collectives.TORUS_OPS and is_whole_torus(fabric, groups):
+    known = transport.algorithms or collectives.ALGORITHMS
+    between = [name for name in _between_domains(op, where) if name in known]
+    yield from _hierarchical(op, where, between, transport)
+    if TORUS in known and op in collectives.TORUS_OPS and is_whole_torus(fabric, groups):
         yield _on_torus(fabric, groups, op)
-    impossible = {"in_network"} if domain != n or not reduces else set[str]()
+    impossible = {"in_network"} if not reduces else set[str]()
     if n > collectives.MOST_PAIRWISE:
         impossible.add("pairwise")
     for name in collectives.algorithms_for(op, n):
-        if name not in impossible and (not transport.algorithms or name in transport.algorithms):
+        if name not in impossible and name in known:
             yield collectives.schedule(op, name, n)
+
+
+def _between_domains(op: Op, where: Layout) -> list[str]:
+    """Return the algorithms that go inside and between scale-up domains, where they are no flat ones.
+
+    Between ranks that share no domain with others rings along rails are a flat ring; trees are none of the flat ones.
+    """
+    if op == "send_recv" or where.domains == 1:
+        return []
+    found = [HIERARCHICAL] if where.most > 1 else []
+    return [*found, HIERARCHICAL_TREE] if op in TREE_OPS else found
+
+
+def _hierarchical(op: Op, where: Layout, names: Sequence[str], transport: Transport) -> list[Schedule]:
+    reduces = bool(transport.serving(True)) and where.most > 1 and op != "all_to_all"
+    inners: tuple[Inner, ...] = ("ring", "in_network") if reduces else ("ring",)
+    outers: list[Outer] = ["tree" if name == HIERARCHICAL_TREE else "ring" for name in names]
+    return hierarchical_schedules(op, where, inners, outers) if names else []
+
+
+def _named_hierarchical(op: Op, where: Layout, name: str, transport: Transport) -> list[Schedule]:
+    allowed = _between_domains(op, where)
+    if name in allowed:
+        return _hierarchical(op, where, [name], transport)
+    n = where.order.shape[1]
+    if allowed:
+        problem = "only all_reduce and broadcast go by trees"
+        raise InputError(problem, key="algorithm", found=name, allowed=", ".join(allowed))
+    problem = "hierarchical collectives need several scale-up domains, and several ranks in one of them"
+    found = f"{op} of {n} ranks, {where.most} at most in each of {where.domains}"
+    raise InputError(problem, key="algorithm", found=found, allowed=_flat(op, n))
 
 
 def _flat(op: Op, n: int) -> str:
@@ -258,20 +343,6 @@ def is_whole_torus(fabric: Fabric, groups: Ints) -> bool:
     """Return whether there is one group, which is all hosts of a torus in order, so that its rings follow the links."""
     whole = isinstance(fabric.shape, TorusShape) and groups.shape == (1, fabric.hosts)
     return whole and bool((groups[0] == np.arange(fabric.hosts)).all())
-
-
-def domain_size(fabric: Fabric, groups: Ints) -> int:
-    """Return the largest number of consecutive ranks such that every such block of every group shares a domain.
-
-    Where a group fills scale-up domains unevenly, several blocks lie in one domain: 72 and 48 ranks are five blocks of
-    24. 1 where no two ranks share a domain.
-    """
-    size, n = fabric.scale_up_size, groups.shape[1]
-    if size == 1:
-        return 1
-    domain = groups // size
-    changes = np.flatnonzero((domain[:, 1:] != domain[:, :-1]).any(axis=0)) + 1
-    return math.gcd(n, *changes.tolist())
 
 
 def protocol_shares(fabric: Fabric, protocol: Protocol) -> Floats:
@@ -333,13 +404,14 @@ def collective_times(
         raise more_ranks(group.shape[1], fabric.hosts)
     if len(np.unique(group)) != group.shape[1]:
         raise InputError("a host is named twice", key="ranks")
-    chosen = Routing(ALLOWED[fabric.kind][0]) if routing is None else routing
+    chosen = Routing(usual_policy(fabric)) if routing is None else routing
     message = np.asarray(sizes, dtype=np.float64)
     best = np.full(len(message), np.inf)
     names, protocols = [""] * len(message), [""] * len(message)
     capacity = fabric.capacity if up is None else np.where(up, fabric.capacity, 0.0)
-    for plan in schedules(fabric, group, op, algorithm, transport):
-        placed, arrives = place(fabric, plan, group, chosen, up)
+    plans = schedules(fabric, group, op, algorithm, transport)
+    for placed, arrives in place_all(fabric, plans, group, chosen, up):
+        plan = placed.plan
         if not arrives:
             raise InputError("no living path joins the ranks", key="ranks", found=f"{group.shape[1]} ranks")
         for protocol in transport.serving(plan.in_network):

@@ -24,7 +24,7 @@ ALLOWED: dict[str, tuple[Policy, ...]] = {
     "hypercube": ("dimension_order",),
     "graph": ("ecmp", "spray"),
 }
-"""Policies that each kind of fabric has, the usual one first."""
+"""Policies that each kind of fabric has, the usual one first, but see `usual_policy`."""
 
 _CLOS_MODES = {"ecmp": 0, "per_plane": 1, "adaptive": 2}
 
@@ -38,8 +38,8 @@ class Routing:
     policy : str
         ``ecmp``: one equal-cost path per flow by hash. ``per_plane``: the same inside the plane that the hash gives,
         without changing planes when links die. ``adaptive``: flow after flow on the path whose fullest link stays
-        emptiest. ``spray``: evenly over all surviving paths. ``minimal`` and ``valiant`` on a dragonfly,
-        ``dimension_order`` on a torus or hypercube.
+        emptiest. ``spray``: evenly over all surviving paths. ``minimal`` and ``valiant`` on a dragonfly.
+        ``dimension_order`` on a torus or hypercube, half of a flow each way where both ways round are as long.
     seed : int
         Key of the hashes.
     reroute_s : float
@@ -60,7 +60,7 @@ class Routes:
     indptr, links : int arrays, shapes (flows + 1,), (entries,)
         Links of flow ``f`` are ``links[indptr[f]:indptr[f + 1]]``.
     weights : float array, shape (entries,)
-        Share of the flow on each link; 1 unless it is sprayed.
+        Share of the flow on each link; 1 unless it is sprayed, or half way round a ring of a torus: half each way.
     reachable : bool array, shape (flows,)
         Whether the flow has a living path; one without has no links.
     """
@@ -86,6 +86,17 @@ class Usage:
     links: Ints
     weights: Floats
     reachable: Bools
+
+
+def usual_policy(fabric: Fabric) -> Policy:
+    """Return the policy of a fabric for which none is asked.
+
+    In a graph without switches the hosts are routers, as in a torus: nobody hashes, and where several ways are as short
+    traffic takes all of them.
+    """
+    if fabric.kind == "graph" and not (fabric.level > 0).any():
+        return "spray"
+    return ALLOWED[fabric.kind][0]
 
 
 def check_routing(fabric: Fabric, routing: Routing) -> None:
@@ -162,34 +173,31 @@ def routes(
 
 def _direct(fabric: Fabric, source: Ints, target: Ints, routing: Routing, keys: Ints, up: Bools) -> Routes:
     if fabric.kind == "torus":
-        indptr, links, reachable = torus_rows(fabric, source, target, up)
-    elif fabric.kind == "hypercube":
-        indptr, links, reachable = hypercube_rows(fabric, source, target, up)
+        found = Routes(*torus_rows(fabric, source, target, up))
     else:
-        indptr, links, reachable = dragonfly_rows(fabric, source, target, keys, routing.policy == "valiant", up)
+        if fabric.kind == "hypercube":
+            indptr, links, reachable = hypercube_rows(fabric, source, target, up)
+        else:
+            indptr, links, reachable = dragonfly_rows(fabric, source, target, keys, routing.policy == "valiant", up)
+        found = Routes(indptr, links, np.ones(len(links)), reachable)
     size = fabric.scale_up_size
-    if size > 1:
-        inside = (source // size == target // size) & (source != target)
-        indptr, links, reachable = _with_domains(fabric, source, target, inside, (indptr, links, reachable), up)
-    return Routes(indptr, links, np.ones(len(links)), reachable)
+    inside = (source // size == target // size) & (source != target)
+    return _with_domains(fabric, source, target, inside, found, up) if size > 1 else found
 
 
-def _with_domains(
-    fabric: Fabric, source: Ints, target: Ints, inside: Bools, rows: tuple[Ints, Ints, Bools], up: Bools
-) -> tuple[Ints, Ints, Bools]:
-    """Return the rows with flows inside a scale-up domain sent over its switch."""
-    indptr, links, reachable = rows
-    counts = np.where(inside, 2, np.diff(indptr))
+def _with_domains(fabric: Fabric, source: Ints, target: Ints, inside: Bools, found: Routes, up: Bools) -> Routes:
+    """Return the routes with flows inside a scale-up domain sent over its switch."""
+    counts = np.where(inside, 2, np.diff(found.indptr))
     fresh = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
-    merged = np.empty(fresh[-1], np.int64)
-    outside = np.repeat(~inside, counts)
-    merged[outside] = links[np.repeat(~inside, np.diff(indptr))]
+    links, weights = np.empty(fresh[-1], np.int64), np.ones(fresh[-1])
+    outside, kept = np.repeat(~inside, counts), np.repeat(~inside, np.diff(found.indptr))
+    links[outside], weights[outside] = found.links[kept], found.weights[kept]
     first = fabric.first_scale_up_link
     pair = np.stack((first + source[inside], first + fabric.hosts + target[inside]), axis=1)
-    merged[~outside] = pair.ravel()
-    reachable = reachable.copy()
+    links[~outside] = pair.ravel()
+    reachable = found.reachable.copy()
     reachable[inside] = up[pair].all(axis=1)
-    return fresh, merged, reachable
+    return Routes(fresh, links, weights, reachable)
 
 
 def usage(

@@ -347,14 +347,3 @@ def hypercube(dimension: int, ports: Ports) -> Fabric:
     zero = np.zeros(n, np.int64)
     name = f"hypercube_{dimension}"
     return links.fabric(name, "hypercube", n, zero, zero, zero - 1, ports, HypercubeShape(dimension))
-
-
-def leaf_of_host(fabric: Fabric) -> Ints:
-    """Return the leaf of every host in the first plane of a Clos network, numbered from 0, shape (hosts,)."""
-    shape = fabric.shape
-    assert isinstance(shape, ClosShape)
-    host = np.arange(fabric.hosts, dtype=np.int64)
-    if shape.is_rail:
-        g = fabric.gpus_per_node
-        return (host // g // shape.hosts_per_leaf) * g + host % g
-    return host // shape.hosts_per_leaf

@@ -12,7 +12,7 @@ from simulator.errors import InputError
 from simulator.network import topologies
 from simulator.network.fabric import Fabric
 from simulator.network.parts import part_counts
-from simulator.network.routing import ALLOWED, Routing
+from simulator.network.routing import ALLOWED, Routing, usual_policy
 from simulator.network.topologies import Ports, ScaleUp
 from simulator.network.transport import Protocol, Transport, Wire
 from simulator.scenario import presets
@@ -43,7 +43,7 @@ def routing_of(section: FabricSection, fabric: Fabric) -> Routing:
     InputError
         A policy that the topology does not have.
     """
-    policy = section.routing.policy or ALLOWED[fabric.kind][0]
+    policy = section.routing.policy or usual_policy(fabric)
     if policy not in ALLOWED[fabric.kind]:
         allowed = ", ".join(ALLOWED[fabric.kind])
         problem = f"topology {section.topology} has no such routing"

@@ -10,14 +10,14 @@ import numpy as np
 
 from simulator.errors import InputError
 from simulator.network import sharing
-from simulator.network.collectives import Phase, Schedule, replicate
+from simulator.network.collectives import Phase, Schedule
 from simulator.network.fabric import SCALE_UP, Bools, ClosShape, Fabric, Floats, Ints
+from simulator.network.hierarchical import layout
 from simulator.network.placed import (
     PlacedCollective,
     PlacedPhase,
-    domain_size,
     is_whole_torus,
-    place,
+    place_all,
     place_phase,
     protocol_shares,
     reroute,
@@ -92,7 +92,7 @@ class TrainingStep:
     straggler: float = 1.0
     nominal: tuple[tuple[str, float], ...] = ()
     nominal_mfu: float = 0.0
-    _choices: dict[tuple[int, int, bool], Choice] = field(default_factory=dict, compare=False, repr=False)
+    _choices: dict[tuple[int, bytes, bool], Choice] = field(default_factory=dict, compare=False, repr=False)
     _healthy: dict[bytes, _Healthy] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -152,12 +152,12 @@ class TrainingStep:
         collectives, flows, arrives = [], [], True
         for i, each in enumerate(self.demand.communications):
             members = hosts[groups(self.plan, each.group)]
-            tuned = (i, domain_size(fabric, members), is_whole_torus(fabric, members))
+            tuned = (i, layout(members // fabric.scale_up_size).key, is_whole_torus(fabric, members))
             if tuned not in self._choices:
                 # Libraries tune when they are set up: the choice is made once, on a healthy fabric.
                 self._choices[tuned] = _fastest(fabric, each, members, routing, transport)
             plan, protocol = self._choices[tuned]
-            flows.append(tuple(replicate(phase, members) for phase in plan.phases))
+            flows.append(tuple(plan.on(members, phase) for phase in plan.phases))
             placed = [place_phase(fabric, phase, routing) for phase in flows[-1]]
             collectives.append((PlacedCollective(plan, tuple(phase for phase, _ in placed)), protocol))
             arrives &= all(reaches for _, reaches in placed)
@@ -219,8 +219,9 @@ def _fastest(
 ) -> Choice:
     best: Choice | None = None
     least_s = np.inf
-    for plan in schedules(fabric, group, communication.op, "auto", transport):
-        placed, _ = place(fabric, plan, group, routing)
+    plans = schedules(fabric, group, communication.op, "auto", transport)
+    for placed, _ in place_all(fabric, plans, group, routing):
+        plan = placed.plan
         for protocol in transport.serving(plan.in_network):
             capacity = fabric.capacity * protocol_shares(fabric, protocol)[fabric.tier]
             rates = [phase.rate(capacity) for phase in placed.phases]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from training_rows import model
 
-from simulator.network.placed import collective_times, domain_size
+from simulator.network.hierarchical import layout
+from simulator.network.placed import collective_times
 from simulator.network.routing import Routing
 from simulator.network.topologies import Ports, ScaleUp, clos
 from simulator.network.transport import IDEAL
@@ -129,11 +130,26 @@ def test_embedding_and_loss_may_be_stages_of_their_own():
 
 
 @pytest.mark.parametrize(
-    ("ranks", "block"), [(range(144), 72), (range(72 + 48), 24), (range(0, 288, 4), 18), ([0, 1, 80, 2], 1)]
+    ("ranks", "sizes"),
+    [
+        (range(144), [72, 72]),
+        (range(48, 48 + 120), [72, 24, 24]),
+        (range(0, 288, 4), [18, 18, 18, 18]),
+        ([0, 1, 80, 2], [3, 1]),
+        ([80, 0, 150, 81, 1, 151, 152], [3, 2, 2]),
+    ],
 )
-def test_blocks_are_as_large_as_every_domain_allows(ranks, block):
-    fabric = clos(288, 72, Ports(100e9, 0.0, 4, ScaleUp(72, 900e9)))
-    assert domain_size(fabric, np.atleast_2d(np.array(list(ranks)))) == block
+def test_ranks_of_a_domain_stand_together_and_full_domains_first(ranks, sizes):
+    domain = np.array([list(ranks)]) // 72
+    where = layout(domain)
+    assert where.sizes.tolist() == [sizes]
+    assert sorted(where.order[0]) == list(range(len(ranks)))
+    runs = np.split(domain[0][where.order[0]], np.cumsum(sizes)[:-1])
+    assert [len(set(run.tolist())) for run in runs] == [1] * len(sizes)
+    ends = np.cumsum(sizes)
+    heads = [where.order[0][end - size] for end, size in zip(ends, sizes, strict=True)]
+    for one, other in zip(range(len(sizes)), range(1, len(sizes)), strict=False):
+        assert sizes[one] > sizes[other] or heads[one] < heads[other]
 
 
 def test_an_uneven_group_is_nearly_as_fast_as_an_even_one():
