@@ -77,7 +77,7 @@ class Crowd(NamedTuple):
 
 @kernel
 def pair_excess(
-    own_load: float, load: float, own_weight: float, weight: float, own_s: float, s: float, duty: float, keeps: bool
+    own_load: float, load: float, own_weight: float, weight: float, own_s: float, s: float, duty: float
 ) -> float:
     """Return by how much a communication grows when it finds one other on its link, as a share of its time alone.
 
@@ -91,15 +91,14 @@ def pair_excess(
         Seconds of each alone.
     duty : float
         Share of time in which the other communicates.
-    keeps : bool
-        Whether the other begins at fixed times, however long it takes.
 
     Notes
     -----
     While both go on they run at ``f`` and ``g`` times their speed alone, so one meeting lasts at most
     ``min(own_s / f, s / g)``, and the phase at which they meet is uniform. One that is short beside the other is slow
-    all the time: ``(1 - f) / f``. A long one waits for the other's work: ``(1 - f) / g`` each time it comes, which it
-    does less often the longer it takes itself. The mean over phases mixes both. For equal shares all are 1, as in
+    all the time: ``(1 - f) / f``. A long one meets the other again and again, for ``b = d / (d + (1 - d) g)`` of its
+    time if the other would take the share d alone, so it grows by ``(1 - f) b / (1 - (1 - f) b)``, which is
+    ``(1 - f) d / (g + d (f - g))``. The mean over phases mixes both. For equal shares all are 1 for each of d, as in
     mean value analysis.
     """
     if own_load + load <= 1.0 + 1e-12:
@@ -113,10 +112,7 @@ def pair_excess(
     f, g = mine / own_load, others / load
     own_met_s, met_s = own_s / f, s / g
     mixed = 0.5 * own_met_s / met_s if own_met_s <= met_s else 1.0 - 0.5 * met_s / own_met_s
-    each = (1.0 - f) / g
-    if not keeps:
-        each /= 1.0 - duty + duty * f / g
-    return (1.0 - mixed) * (1.0 - f) / f + mixed * each
+    return (1.0 - f) * ((1.0 - mixed) / f + mixed / (g + duty * (f - g)))
 
 
 @kernel
@@ -259,7 +255,6 @@ def _settle_link(
             for i in range(met):
                 v = whom[i]
                 load, weight = user_alone[begin + v, 1] * pace[v], user_alone[begin + v, 2]
-                keeps = crowd.overlaps[crowd.user_job[begin + v]] == 1
                 more = pair_excess(
                     crowd.load[e],
                     load,
@@ -268,7 +263,6 @@ def _settle_link(
                     crowd.alone_s[c],
                     user_alone[begin + v, 3] / pace[v],
                     duties[i],
-                    keeps,
                 )
                 # Where two leave room, each claims what it takes, but not at more than the other's rate.
                 fair = weight * crowd.load[e] / crowd.weight[e]

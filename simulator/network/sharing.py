@@ -59,7 +59,7 @@ class Traffic:
     counts : tuple of float
         How often each happens in a period.
     other_s : float
-        Time of a period besides its communications, for its duty.
+        Time of a period besides its communications; negative where these go on beside one another or beside work.
     overlaps : bool
         Whether they go on beside the work of the period, so that ``other_s`` is all of it.
     """
