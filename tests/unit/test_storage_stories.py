@@ -78,6 +78,15 @@ def test_saves_in_the_background_cost_nothing_while_the_storage_keeps_up():
     assert outcome.tables["jobs"]["end_s"][0] == pytest.approx(8000.0 + 98 * 10.0)
 
 
+def test_storage_that_cannot_keep_up_writes_as_fast_as_it_can_and_no_faster():
+    own = saving(1e12, 30.0, False, 10.0)
+    outcome = run(world(machine(8), job_table([2] * 4, [9000.0] * 4), own, storage=SYSTEM), guards=True)
+    # Four jobs write without a pause: 40 s each, which is longer than the interval.
+    np.testing.assert_allclose(outcome.tables["jobs"]["checkpoint_write_s"], 40.0, rtol=1e-6)
+    written = dict(zip(outcome.tables["links"]["tier"], outcome.tables["links"]["load_mean"], strict=True))
+    assert 0.98 < written["storage_write"] <= 1.0
+
+
 def restarting(jobs: int, size_bytes: float) -> Any:
     hit = fault(1.0 / (2 * HOUR_S), scope="switch", stops_job=True, takes_node_out=False, repair=None)
     own = saving(size_bytes, 1000.0, False, size_bytes / 100e9, size_bytes / 200e9)
