@@ -97,6 +97,7 @@ class Member:
         self._write_s: tuple[float, ...] = ()
         self._useful_s = self._stood_s = 0.0
         self._loaded_s = 0.0  # useful time made on the present routes
+        self._saved_s: list[float] = []  # useful time whose saves were written on them, by tier on storage
         self.is_still = False
         self.still_since_s = math.nan
         self.rate = 1.0
@@ -161,10 +162,15 @@ class Member:
             for part, each_s in self._parts_s.items():
                 record.part_s[part] += each_s * steps
         stored = [k for k, tier in enumerate(self.run.plan.tiers) if tier.transfer is not None]
-        for k, write_s in zip(stored, self._write_s, strict=False):
+        self._saved_s = self._saved_s or [0.0] * len(self._write_s)
+        for i, (k, write_s) in enumerate(zip(stored, self._write_s, strict=False)):
+            # One save follows another: work that runs ahead of a slow one has written nothing yet.
             writes = gained_s / self.run.plan.intervals_s[k]
+            if write_s > 0.0:
+                writes = min(writes, elapsed_s / write_s)
             record.writes += writes
             record.written_s += writes * write_s
+            self._saved_s[i] += writes * self.run.plan.intervals_s[k]
         self._loaded_s += gained_s
         self._useful_s, self._stood_s = useful_s, stood_s
 
@@ -173,10 +179,12 @@ class Member:
         periods = [self._loaded_s] * len(self.traffics)
         if self.step is not None:
             periods[0] /= self.step.nominal_s
+        first = 0 if self.step is None else 1
+        periods[first : first + len(self._saved_s)] = self._saved_s
         for traffic, times in zip(self.traffics, periods, strict=True):
             for each, count in zip(traffic.communications, traffic.counts, strict=True):
                 load_bytes[each.links] += each.weights * (each.flow_bytes * count * times)
-        self._loaded_s = 0.0
+        self._loaded_s, self._saved_s = 0.0, []
 
 
 @dataclass(slots=True, eq=False)

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from simulator.compiled import kernel
 from simulator.errors import InputError
 
+Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 

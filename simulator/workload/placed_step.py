@@ -165,11 +165,11 @@ class TrainingStep:
         for each, (where, protocol) in zip(self.demand.communications, collectives, strict=True):
             activities += [_activity(fabric, phase, protocol, each.message_bytes) for phase in where.phases]
             counts += [each.count] * len(where.phases)
-        alone = sharing.alone_times(fabric.capacity, sharing.Traffic(tuple(activities), tuple(counts), 0.0))
-        busy_s = float(np.dot(counts, alone)) if counts else 0.0
-        rest_s = max(self.nominal_s - busy_s, 0.0) if np.isfinite(busy_s) else self.nominal_s
-        traffic = sharing.Traffic(tuple(activities), tuple(counts), rest_s)
+        traffic = sharing.Traffic(tuple(activities), tuple(counts), 0.0)
         step = PlacedStep(traffic, tuple(collectives), arrives, _union(fabric, activities))
+        alone = sharing.alone_times(fabric.capacity, traffic)
+        rest_s = sum(self.parts(step, alone).values()) - float(np.dot(counts, alone)) if arrives else self.nominal_s
+        step = replace(step, traffic=replace(traffic, other_s=rest_s))
         self._healthy[key] = _Healthy(step, tuple(flows))
         return self._healthy[key]
 

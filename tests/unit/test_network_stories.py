@@ -17,6 +17,7 @@ from simulator.faults.catalogue import FaultClass, RepairMix, RepairTier
 from simulator.network.parts import groups_of_nodes, part_counts
 from simulator.network.placed import place, schedules
 from simulator.network.routing import Routing
+from simulator.network.sharing import alone_times, shared_times
 from simulator.network.topologies import Ports, ScaleUp, clos
 from simulator.network.transport import IDEAL
 from simulator.workload.placed_step import TrainingStep, reference
@@ -169,3 +170,39 @@ def test_with_eight_planes_a_dead_port_leaves_seven_eighths_of_the_rate():
     assert arrives
     rate = healthy.phases[0].rate(fabric.capacity)
     assert hurt.phases[0].rate(np.where(up, fabric.capacity, 0.0)) == pytest.approx(7.0 / 8.0 * rate, rel=1e-9)
+
+
+def uplinked(jobs: int, message: float, nvlink: float = 450e9, **more: Any) -> tuple[list[float], list[float], float]:
+    """Two-node jobs, one node under each of two leaves: gradients' seconds alone and shared, and the fullest uplink."""
+    fabric = clos(16 * jobs, 8 * jobs, Ports(50e9, 0.0, 8, ScaleUp(8, nvlink)), **more)
+    net = Network(fabric, Routing("ecmp", 0, 0.0), IDEAL, 600.0)
+    one = step(net, 2, 0.1, message)
+    placed = [one.place(fabric, net.routing, IDEAL, np.array([j, jobs + j])) for j in range(jobs)]
+    times = shared_times(fabric.capacity, [each.traffic for each in placed])
+    load = np.zeros(fabric.links)
+    for each, seconds in zip(placed, times, strict=True):
+        period_s = each.traffic.other_s + float(np.dot(each.traffic.counts, seconds))
+        for moved, count in zip(each.traffic.communications, each.traffic.counts, strict=True):
+            load[moved.links] += moved.weights * moved.flow_bytes * count / period_s
+    alone = [one.parts(each, alone_times(fabric.capacity, each.traffic))["dp"] for each in placed]
+    shared = [one.parts(each, seconds)["dp"] for each, seconds in zip(placed, times, strict=True)]
+    return alone, shared, float((load / fabric.capacity)[fabric.tier == fabric.tiers.index("leaf_spine")].max())
+
+
+@pytest.mark.parametrize("nvlink", [4500e9, 450e9, 225e9])
+def test_what_goes_over_nvlink_does_not_make_jobs_meet_on_the_uplink(nvlink: float):
+    alone, shared, _ = uplinked(2, 4e9, nvlink, oversubscription=(16.0, 1.0))
+    # Alone 0.08 s of 0.18 s go over the one uplink, whatever goes on inside the nodes meanwhile.
+    assert alone == pytest.approx([0.08] * 2)
+    assert shared == pytest.approx([0.08 * (1.0 + 0.08 / 0.18)] * 2, rel=1e-5)
+
+
+@pytest.mark.parametrize(("message", "most_load", "at_most"), [(0.8e9, 0.1, 1.1), (4e9, 0.4, 1.5)])
+def test_sixteen_jobs_slow_each_other_down_as_little_as_their_links_are_loaded(
+    message: float, most_load: float, at_most: float
+):
+    alone, shared, load = uplinked(16, message)
+    assert load < most_load
+    slow = np.array(shared) / alone
+    assert (slow >= 1.0 - 1e-9).all()
+    assert (slow < at_most).all()

@@ -62,10 +62,8 @@ def test_jobs_that_save_often_wait_for_each_other_as_often_as_they_meet():
     own = saving(1e12, 90.0, True, 10.0)
     jobs = job_table([2, 2], [9000.0, 9000.0])
     outcome = run(world(machine(4), jobs, own, storage=SYSTEM), guards=True)
-    # Each writes for the share d of its time and meets the other with probability d: w = 10 (1 + d), d = w / (90 + w).
-    w = 10.0
-    for _ in range(100):
-        w = 10.0 * (1.0 + w / (90.0 + w))
+    # One finds the other as often as that writes when it is alone: for 10 of 100 s.
+    w = 10.0 * (1.0 + 10.0 / 100.0)
     np.testing.assert_allclose(outcome.tables["jobs"]["checkpoint_write_s"], w, rtol=1e-6)
     np.testing.assert_allclose(outcome.tables["jobs"]["end_s"], 9000.0 + 99 * w, rtol=1e-6)
 
@@ -78,6 +76,15 @@ def test_saves_in_the_background_cost_nothing_while_the_storage_keeps_up():
     outcome = run(world(machine(4), job_table([2], [8000.0]), slow, storage=SYSTEM), guards=True)
     # A save takes 90 s and is due every 80 s: each but the first waits 10 s for the one before.
     assert outcome.tables["jobs"]["end_s"][0] == pytest.approx(8000.0 + 98 * 10.0)
+
+
+def test_storage_that_cannot_keep_up_writes_as_fast_as_it_can_and_no_faster():
+    own = saving(1e12, 30.0, False, 10.0)
+    outcome = run(world(machine(8), job_table([2] * 4, [9000.0] * 4), own, storage=SYSTEM), guards=True)
+    # Four jobs write without a pause: 40 s each, which is longer than the interval.
+    np.testing.assert_allclose(outcome.tables["jobs"]["checkpoint_write_s"], 40.0, rtol=1e-6)
+    written = dict(zip(outcome.tables["links"]["tier"], outcome.tables["links"]["load_mean"], strict=True))
+    assert 0.98 < written["storage_write"] <= 1.0
 
 
 def restarting(jobs: int, size_bytes: float) -> Any:
