@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from simulator.errors import InputError
 from simulator.network import collectives
 from simulator.network.collectives import HIERARCHICAL, HIERARCHICAL_TREE, TORUS, Op, Phase, Schedule, bus_factor
-from simulator.network.fabric import SCALE_UP, Bools, Fabric, Floats, Ints, TorusShape
+from simulator.network.fabric import SCALE_UP, Fabric, Floats, Ints, TorusShape
 from simulator.network.routing import ALLOWED, Routing, routes, usage
 from simulator.network.transport import IDEAL, Protocol, Transport
 
@@ -133,17 +133,17 @@ def place_phase(fabric: Fabric, phase: Phase, routing: Routing) -> tuple[PlacedP
 
 
 def reroute(
-    fabric: Fabric, phase: Phase, healthy: PlacedPhase, routing: Routing, up: Bools
+    fabric: Fabric, phase: Phase, healthy: PlacedPhase, routing: Routing, left: Floats
 ) -> tuple[PlacedPhase, bool]:
-    """Return a phase after links have died, and whether all its flows still have paths.
+    """Return a phase after links have died or grown weak, and whether all its flows still have paths.
 
-    A phase that uses none of the dead links stays as it is: no flow prefers a path that is gone.
+    A phase that uses none of these links stays as it is: no flow prefers a path that has got worse.
     """
-    dead = np.flatnonzero(~up)
-    at = np.minimum(np.searchsorted(healthy.links, dead), max(len(healthy.links) - 1, 0))
-    if len(healthy.links) == 0 or not (healthy.links[at] == dead).any():
+    worse = np.flatnonzero(routing.noticed(left) < 1.0)
+    at = np.minimum(np.searchsorted(healthy.links, worse), max(len(healthy.links) - 1, 0))
+    if len(healthy.links) == 0 or not (healthy.links[at] == worse).any():
         return healthy, True
-    used = usage(fabric, phase.source, phase.target, routing, up)
+    used = usage(fabric, phase.source, phase.target, routing, left)
     moved = replace(healthy, links=used.links, weights=used.weights * phase.weight)
     return moved, bool(used.reachable.all())
 
@@ -159,7 +159,7 @@ def _longest_path(fabric: Fabric, phase: Phase, routing: Routing) -> float:
 
 
 def place(
-    fabric: Fabric, plan: Schedule, groups: Ints, routing: Routing, up: Bools | None = None
+    fabric: Fabric, plan: Schedule, groups: Ints, routing: Routing, left: Floats | None = None
 ) -> tuple[PlacedCollective, bool]:
     """Return a collective that every group does at the same time, on the links of a fabric.
 
@@ -173,8 +173,8 @@ def place(
         Hosts of each group in rank order.
     routing : Routing
         How flows find their way.
-    up : bool array, optional
-        False for links known to be dead.
+    left : array, shape (links,), optional
+        Share of its capacity that each link is known to have left; all of it by default.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def place(
     for phase in plan.phases:
         flows = collectives.replicate(phase, groups)
         healthy, arrives = place_phase(fabric, flows, routing)
-        placed.append((healthy, arrives) if up is None else reroute(fabric, flows, healthy, routing, up))
+        placed.append((healthy, arrives) if left is None else reroute(fabric, flows, healthy, routing, left))
     return PlacedCollective(plan, tuple(each for each, _ in placed)), all(arrives for _, arrives in placed)
 
 
@@ -296,7 +296,7 @@ def collective_times(
     algorithm: str = "auto",
     routing: Routing | None = None,
     transport: Transport = IDEAL,
-    up: Bools | None = None,
+    left: ArrayLike | None = None,
 ) -> CollectiveTimes:
     """Return the time of a collective by message size on an otherwise idle fabric.
 
@@ -316,8 +316,8 @@ def collective_times(
         The fabric's usual policy by default.
     transport : Transport
         Protocols; ideal ones by default.
-    up : bool array, optional
-        False for links known to be dead.
+    left : array, shape (links,), optional
+        Share of its capacity that each link is known to have left; all of it by default.
 
     Returns
     -------
@@ -337,9 +337,10 @@ def collective_times(
     message = np.asarray(sizes, dtype=np.float64)
     best = np.full(len(message), np.inf)
     names, protocols = [""] * len(message), [""] * len(message)
-    capacity = fabric.capacity if up is None else np.where(up, fabric.capacity, 0.0)
+    known = None if left is None else np.asarray(left, dtype=np.float64)
+    capacity = fabric.capacity if known is None else fabric.capacity * known
     for plan in schedules(fabric, group, op, algorithm, transport):
-        placed, arrives = place(fabric, plan, group, chosen, up)
+        placed, arrives = place(fabric, plan, group, chosen, known)
         if not arrives:
             raise InputError("no living path joins the ranks", key="ranks", found=f"{group.shape[1]} ranks")
         for protocol in transport.serving(plan.in_network):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from simulator.errors import InputError
 from simulator.network.clos_routing import clos_of, clos_rows, clos_spray_rows, clos_spray_usage, clos_usage
@@ -38,17 +38,26 @@ class Routing:
     policy : str
         ``ecmp``: one equal-cost path per flow by hash. ``per_plane``: the same inside the plane that the hash gives,
         without changing planes when links die. ``adaptive``: flow after flow on the path whose fullest link stays
-        emptiest. ``spray``: evenly over all surviving paths. ``minimal`` and ``valiant`` on a dragonfly,
-        ``dimension_order`` on a torus or hypercube.
+        emptiest. ``spray``: over all surviving paths, evenly where they are whole. ``minimal`` and ``valiant`` on a
+        dragonfly, ``dimension_order`` on a torus or hypercube.
     seed : int
         Key of the hashes.
     reroute_s : float
-        Time until traffic avoids a link that has died, and uses one that is back.
+        Time until traffic avoids a link that has died, sends less over one that has grown weak, and uses one that is
+        back.
     """
 
     policy: Policy = "ecmp"
     seed: int = 0
     reroute_s: float = 0.0
+
+    def noticed(self, left: ArrayLike) -> Floats:
+        """Return what this policy notices of the share of its capacity that each link has left.
+
+        Spraying and adaptive routing see how much a weak link carries, all others only whether it is dead.
+        """
+        shares = np.asarray(left, dtype=np.float64)
+        return shares if self.policy in ("adaptive", "spray") else np.ceil(shares)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,14 +82,14 @@ class Routes:
 
 @dataclass(frozen=True, eq=False)
 class Usage:
-    """The total weight of many flows on each link they use.
+    """The total weight of many pairs of hosts on each link they use.
 
     Parameters
     ----------
     links, weights : arrays, shape (used links,)
-        Links in ascending order and the sum of the flows' shares on each.
-    reachable : bool array, shape (flows,)
-        Whether each flow has a living path.
+        Links in ascending order and the sum of the pairs' shares on each.
+    reachable : bool array, shape (pairs,)
+        Whether each pair has living paths.
     """
 
     links: Ints
@@ -106,10 +115,28 @@ def flow_keys(source: Ints, target: Ints, seed: int) -> Ints:
         ^ (target.astype(np.uint64) + np.uint64(1)) * np.uint64(0xC2B2AE3D27D4EB4F)
         ^ np.uint64(seed * 0x165667B19E3779F9 % 2**64)  # scalars would warn where arrays wrap
     )
+    return _mixed(mixed)
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> Ints:
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    keys: Ints = ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(2)).astype(np.int64)
+        numbers = (numbers ^ (numbers >> np.uint64(shift))) * np.uint64(factor)
+    keys: Ints = ((numbers ^ (numbers >> np.uint64(31))) >> np.uint64(2)).astype(np.int64)
     return keys
+
+
+def plane_keys(keys: Ints, planes: int) -> Ints:
+    """Return the keys of the flows that pairs of hosts open, one in each plane, shape (pairs, planes).
+
+    The first flow has the key of its pair. The others are hashed on their own, but into the planes that follow:
+    collective libraries open several connections over disjoint paths (HPN, SIGCOMM 2024); that there is one over each
+    port of a NIC is an assumption.
+    """
+    number = np.arange(planes, dtype=np.int64)
+    mixed = _mixed(keys.astype(np.uint64)[:, np.newaxis] + number.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    mixed[:, 0] = keys
+    fixed: Ints = mixed - mixed % planes + (keys[:, np.newaxis] + number) % planes
+    return fixed
 
 
 def routes(
@@ -117,10 +144,10 @@ def routes(
     source: ArrayLike,
     target: ArrayLike,
     routing: Routing,
-    up: Bools | None = None,
+    left: ArrayLike | None = None,
     keys: Ints | None = None,
 ) -> Routes:
-    """Return the links of every flow.
+    """Return the links of every flow, each of them one connection.
 
     Parameters
     ----------
@@ -130,8 +157,8 @@ def routes(
         Hosts. A flow inside a scale-up domain takes its links; one from a host to itself takes none.
     routing : Routing
         The policy.
-    up : bool array, shape (links,), optional
-        False for links that are known to be dead.
+    left : array, shape (links,), optional
+        Share of its capacity that each link is known to have left, 0 for a dead one; all of it by default.
     keys : int array, shape (flows,), optional
         Hash of each flow, 0 or more; by default that of its ends and the routing's seed.
 
@@ -146,18 +173,18 @@ def routes(
     """
     check_routing(fabric, routing)
     start, end = _hosts(fabric, source), _hosts(fabric, target)
-    alive = np.ones(fabric.links, np.bool_) if up is None else up
+    shares = _shares(fabric, left)
     key = flow_keys(start, end, routing.seed) if keys is None else keys
     if fabric.kind == "clos":
         clos = clos_of(fabric)
         if routing.policy == "spray":
-            return Routes(*clos_spray_rows(clos, start, end, alive))
+            return Routes(*clos_spray_rows(clos, start, end, shares))
         mode = _CLOS_MODES[routing.policy]
-        indptr, links, reachable = clos_rows(clos, start, end, key, mode, alive, fabric.capacity)
+        indptr, links, reachable = clos_rows(clos, start, end, key, mode, shares > 0.0, fabric.capacity * shares)
         return Routes(indptr, links, np.ones(len(links)), reachable)
     if fabric.kind == "graph":
-        return Routes(*graph_rows(fabric, start, end, key, routing.policy == "spray", alive))
-    return _direct(fabric, start, end, routing, key, alive)
+        return Routes(*graph_rows(fabric, start, end, key, routing.policy == "spray", shares))
+    return _direct(fabric, start, end, routing, key, shares > 0.0)
 
 
 def _direct(fabric: Fabric, source: Ints, target: Ints, routing: Routing, keys: Ints, up: Bools) -> Routes:
@@ -197,17 +224,18 @@ def usage(
     source: ArrayLike,
     target: ArrayLike,
     routing: Routing,
-    up: Bools | None = None,
+    left: ArrayLike | None = None,
     demand: ArrayLike | None = None,
 ) -> Usage:
-    """Return the total weight on every link of flows that move together, as one activity.
+    """Return the total weight on every link of pairs of hosts that move bytes together, as one activity.
 
     Parameters
     ----------
-    fabric, source, target, routing, up
-        As in ``routes``.
-    demand : array, shape (flows,), optional
-        Weight of each flow; 1 by default.
+    fabric, source, target, routing, left
+        As in ``routes``. On a fabric of several planes each pair has a flow in each of them: hashed ones share its
+        bytes evenly, as the channels of a collective do, adaptive ones as the planes can carry them.
+    demand : array, shape (pairs,), optional
+        Weight of each pair; 1 by default.
 
     Returns
     -------
@@ -222,10 +250,9 @@ def usage(
     weight = np.ones(len(start)) if demand is None else np.ascontiguousarray(demand, dtype=np.float64)
     if fabric.kind == "clos":
         check_routing(fabric, routing)
-        alive = np.ones(fabric.links, np.bool_) if up is None else up
-        total, reachable = _clos_usage(fabric, start, end, routing, alive, weight)
+        total, reachable = _clos_usage(fabric, start, end, routing, _shares(fabric, left), weight)
     else:
-        rows = routes(fabric, start, end, routing, up)
+        rows = routes(fabric, start, end, routing, left)
         each = np.repeat(weight, np.diff(rows.indptr)) * rows.weights
         total, reachable = np.bincount(rows.links, each, fabric.links).astype(np.float64), rows.reachable
     links = np.flatnonzero(total)
@@ -233,15 +260,19 @@ def usage(
 
 
 def _clos_usage(
-    fabric: Fabric, source: Ints, target: Ints, routing: Routing, up: Bools, demand: Floats
+    fabric: Fabric, source: Ints, target: Ints, routing: Routing, left: Floats, demand: Floats
 ) -> tuple[Floats, Bools]:
     clos, shape = clos_of(fabric), fabric.shape
     assert isinstance(shape, ClosShape)
     if routing.policy == "spray":
-        return clos_spray_usage(clos, source, target, demand, up, shape.pods)
-    keys = flow_keys(source, target, routing.seed)
+        return clos_spray_usage(clos, source, target, demand, left, shape.pods)
+    keys = plane_keys(flow_keys(source, target, routing.seed), shape.planes)
     mode = _CLOS_MODES[routing.policy]
-    return clos_usage(clos, source, target, demand, keys, mode, up, fabric.capacity)
+    return clos_usage(clos, source, target, demand, keys, mode, left, fabric.capacity * left)
+
+
+def _shares(fabric: Fabric, left: ArrayLike | None) -> Floats:
+    return np.ones(fabric.links) if left is None else np.asarray(left, dtype=np.float64)
 
 
 def _hosts(fabric: Fabric, hosts: ArrayLike) -> Ints:

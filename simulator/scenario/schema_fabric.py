@@ -66,7 +66,7 @@ class RoutingSection(Section):
     seed: Annotated[int, Field(ge=0, le=2**62)] = 0
     """Key of the hashes."""
     reroute: Seconds = 0.0
-    """Time until traffic avoids a dead link, and uses one that is back."""
+    """Time until traffic avoids a dead link, or sends less over a weak one, and uses one that is back."""
     stall_timeout: PositiveSeconds = 600.0
     """How long a job stands still for the network before its collectives give up."""
 
