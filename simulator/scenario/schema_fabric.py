@@ -138,7 +138,7 @@ class FabricSection(Section):
     topology: Literal["clos", "leaf_spine", "fat_tree", "dragonfly", "torus", "hypercube", "graph"]
     """Family; rail-optimised and multi-plane fabrics are clos with layout rail, or planes."""
     rate: Bandwidth
-    """One GPU's share of the NICs in one direction, over all planes."""
+    """What one GPU can send, and receive, over all its ports together: all planes, all links of a torus."""
     latency: Seconds = 0.0
     """Latency of each link."""
     hosts_per_leaf: Count | None = None

@@ -1,4 +1,4 @@
-"""Ports that are weak, dead or several: no way carries less than its closed form, or than the greatest flow."""
+"""Ports that are weak, dead or several, and what their rate means: closed forms, and the greatest flow."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import networkx as nx
 import numpy as np
 import pytest
 
+from simulator.network.facts import facts
 from simulator.network.graphs import from_networkx
 from simulator.network.placed import collective_times
 from simulator.network.routing import ALLOWED, Routing, flow_keys, plane_keys, usage
-from simulator.network.topologies import Ports, clos, fat_tree
+from simulator.network.topologies import Ports, ScaleUp, clos, dragonfly, fat_tree, hypercube, torus
+from simulator.scenario.describe import rates_of_links
 from simulator.scenario.fabrics import load_fabric
 
 RATE = 80e9
@@ -154,3 +156,72 @@ def test_hashing_leaves_a_collective_the_whole_nic_where_no_flows_meet(name, ran
     assert times["ecmp"] == pytest.approx(times["spray"], rel=1e-9)
     if name == "dual_tor_400g":
         assert times["ecmp"] == pytest.approx(25.5e-3, rel=0.01)  # 49.5 ms over one port alone
+
+
+def two_leaves():
+    graph = nx.complete_bipartite_graph(6, 2)
+    nx.set_node_attributes(graph, dict.fromkeys(range(6), "host"), "kind")
+    return graph
+
+
+BUILT = {
+    "clos": lambda ports: clos(64, 8, ports, oversubscription=(3.0,)),
+    "planes": lambda ports: clos(64, 8, ports, planes=4, layout="rail"),
+    "three tiers": lambda ports: fat_tree(4, ports),
+    "dragonfly": lambda ports: dragonfly(4, 2, 2, ports),
+    "torus 4x4": lambda ports: torus((4, 4), ports),
+    "torus 2x3": lambda ports: torus((2, 3), ports),
+    "torus 4x2x5": lambda ports: torus((4, 2, 5), ports),
+    "hypercube": lambda ports: hypercube(5, ports),
+    "ring": lambda ports: from_networkx(nx.cycle_graph(8), ports),
+    "two leaves": lambda ports: from_networkx(two_leaves(), ports),
+}
+
+
+@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize("scale_up", [ScaleUp(), ScaleUp(2, 900e9)], ids=["alone", "pairs"])
+def test_rate_is_what_a_gpu_sends_and_receives_on_every_fabric(name, scale_up):
+    fabric = BUILT[name](Ports(RATE, 0.0, 2, scale_up))
+    outside = fabric.tier != (fabric.tiers.index("scale_up") if "scale_up" in fabric.tiers else -1)
+    for ends in (fabric.tail, fabric.head):
+        total = np.bincount(ends[outside], fabric.capacity[outside])[: fabric.hosts]
+        assert total == pytest.approx(RATE, rel=1e-12)
+    assert facts(fabric).host_rates == pytest.approx((RATE, RATE), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize("algorithm", ["auto", "ring"])
+def test_no_all_reduce_is_faster_than_the_ports_of_a_gpu(name, algorithm):
+    """Every GPU sends at least 2 (n - 1) / n of the message (Patarasu and Yuan, 2009), at most at its rate."""
+    fabric = BUILT[name](Ports(200e9))
+    n = fabric.hosts
+    times = collective_times(fabric, np.arange(n), "all_reduce", [64.0 * 2**20], algorithm)
+    assert times.time_s[0] >= 2.0 * (n - 1) / n * 64.0 * 2**20 / 200e9 * (1 - 1e-9)
+
+
+def test_all_reduce_of_64_mib_on_a_torus_of_16_takes_629_us():
+    times = collective_times(torus((4, 4), Ports(200e9)), np.arange(16), "all_reduce", [64.0 * 2**20])
+    assert times.time_s[0] == pytest.approx(629.1456e-6, rel=1e-9)
+
+
+def test_capacities_of_a_graph_go_before_the_rate_of_the_ports():
+    graph = nx.Graph()
+    graph.add_edge("a", "left", capacity=30e9)
+    graph.add_edges_from([("a", "right"), ("b", "left"), ("b", "right"), ("left", "right")])
+    nx.set_node_attributes(graph, dict.fromkeys("ab", "host"), "kind")
+    fabric = from_networkx(graph, Ports(RATE))
+    rates = {(int(t), int(h)): c for t, h, c in zip(fabric.tail, fabric.head, fabric.capacity, strict=True)}
+    assert [rates[0, 2], rates[0, 3], rates[1, 2], rates[1, 3]] == [30e9, RATE / 2, RATE / 2, RATE / 2]
+    assert rates[2, 3] == RATE
+    assert facts(fabric).host_rates == (70e9, RATE)
+    assert facts(fabric).link_rates == {"host": (30e9, RATE / 2), "switch": (RATE, RATE)}
+
+
+def test_the_rate_of_one_link_is_printed():
+    assert rates_of_links(facts(torus((4, 4), Ports(200e9)))) == "400 Gbit/s"
+    assert rates_of_links(facts(clos(64, 8, Ports(50e9), planes=2, oversubscription=(2.0,)))) == "200 Gbit/s"
+    tree = clos(64, 8, Ports(50e9), oversubscription=(3.0,))
+    assert rates_of_links(facts(tree)) == "host 400 Gbit/s, leaf_spine 355.6 Gbit/s"
+    ring = nx.cycle_graph(4)
+    ring.add_edge(0, 1, capacity="100 Gbit/s")
+    assert rates_of_links(facts(from_networkx(ring, Ports(50e9)))) == "100 Gbit/s to 200 Gbit/s"
