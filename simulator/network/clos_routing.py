@@ -277,17 +277,24 @@ def clos_spray_rows(c: Clos, source: Ints, target: Ints, left: Floats) -> tuple[
 
 @kernel
 def clos_usage(
-    c: Clos, source: Ints, target: Ints, demand: Floats, keys: Ints, mode: int, left: Floats, capacity: Floats
+    c: Clos,
+    source: Ints,
+    target: Ints,
+    demand: Floats,
+    keys: Ints,
+    mode: int,
+    up: Bools,
+    left: Floats,
+    capacity: Floats,
 ) -> tuple[Floats, Bools]:
     """Return the total weight on every link of pairs of hosts with one flow in each plane, modes as in ``clos_rows``.
 
-    ``keys`` has a column for each of the flows. Hashed ones share the demand evenly, adaptive ones as the planes can
-    carry it.
+    ``keys`` has a column for each of the flows. They share the demand evenly, adaptive ones as the planes can carry
+    it where links have only a share ``left`` of their capacity (else it is empty).
     """
-    up = left > 0.0
     total = np.zeros(len(up))
     load = np.zeros(len(up) if mode == 2 else 0)
-    is_weak = mode == 2 and left.min() < 1.0
+    is_weak = len(left) > 0
     reachable = np.ones(len(source), np.bool_)
     shares = np.full(c.planes, 1.0 / c.planes)
     out = np.empty(6, np.int64)
@@ -317,21 +324,20 @@ def clos_usage(
 
 @kernel
 def clos_spray_usage(
-    c: Clos, source: Ints, target: Ints, demand: Floats, left: Floats, pods: int
+    c: Clos, source: Ints, target: Ints, demand: Floats, up: Bools, left: Floats, pods: int
 ) -> tuple[Floats, Bools]:
     """Return the total weight on every link of flows that spread over all their paths as in ``clos_spray_rows``.
 
     Flows that can meet no weak link are added up per host, leaf and pod and spread evenly at the end; only the others
-    are followed path by path.
+    are followed path by path. ``left`` is empty where no link is weak.
     """
-    up = left > 0.0
     total = np.zeros(len(up))
     reachable = np.ones(len(source), np.bool_)
     host_hurt = np.zeros(c.hosts, np.bool_)
     leaf_hurt = np.zeros(c.leaves, np.bool_)
     pod_hurt = np.zeros(pods, np.bool_)
     first_leaf, leaf_links = 2 * c.hosts, c.leaves * c.spines
-    for plane in range(c.planes):
+    for plane in range(c.planes if len(left) > 0 else 0):
         for at in range(c.stride):
             if left[plane * c.stride + at] >= 1.0:
                 continue

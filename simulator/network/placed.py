@@ -139,7 +139,8 @@ def reroute(
 
     A phase that uses none of these links stays as it is: no flow prefers a path that has got worse.
     """
-    worse = np.flatnonzero(routing.noticed(left) < 1.0)
+    weak = np.flatnonzero(left < 1.0)
+    worse = weak[routing.noticed(left[weak]) < 1.0]
     at = np.minimum(np.searchsorted(healthy.links, worse), max(len(healthy.links) - 1, 0))
     if len(healthy.links) == 0 or not (healthy.links[at] == worse).any():
         return healthy, True

@@ -27,6 +27,7 @@ ALLOWED: dict[str, tuple[Policy, ...]] = {
 """Policies that each kind of fabric has, the usual one first."""
 
 _CLOS_MODES = {"ecmp": 0, "per_plane": 1, "adaptive": 2}
+_SEE_CAPACITY = ("adaptive", "spray")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Routing:
         Spraying and adaptive routing see how much a weak link carries, all others only whether it is dead.
         """
         shares = np.asarray(left, dtype=np.float64)
-        return shares if self.policy in ("adaptive", "spray") else np.ceil(shares)
+        return shares if self.policy in _SEE_CAPACITY else np.ceil(shares)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +133,8 @@ def plane_keys(keys: Ints, planes: int) -> Ints:
     collective libraries open several connections over disjoint paths (HPN, SIGCOMM 2024); that there is one over each
     port of a NIC is an assumption.
     """
+    if planes == 1:
+        return keys[:, np.newaxis]
     number = np.arange(planes, dtype=np.int64)
     mixed = _mixed(keys.astype(np.uint64)[:, np.newaxis] + number.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
     mixed[:, 0] = keys
@@ -173,18 +176,18 @@ def routes(
     """
     check_routing(fabric, routing)
     start, end = _hosts(fabric, source), _hosts(fabric, target)
-    shares = _shares(fabric, left)
     key = flow_keys(start, end, routing.seed) if keys is None else keys
-    if fabric.kind == "clos":
-        clos = clos_of(fabric)
-        if routing.policy == "spray":
-            return Routes(*clos_spray_rows(clos, start, end, shares))
-        mode = _CLOS_MODES[routing.policy]
-        indptr, links, reachable = clos_rows(clos, start, end, key, mode, shares > 0.0, fabric.capacity * shares)
-        return Routes(indptr, links, np.ones(len(links)), reachable)
+    up = _alive(fabric, left)
     if fabric.kind == "graph":
-        return Routes(*graph_rows(fabric, start, end, key, routing.policy == "spray", shares))
-    return _direct(fabric, start, end, routing, key, shares > 0.0)
+        return Routes(*graph_rows(fabric, start, end, key, routing.policy == "spray", _shares(fabric, left)))
+    if fabric.kind != "clos":
+        return _direct(fabric, start, end, routing, key, up)
+    clos = clos_of(fabric)
+    if routing.policy == "spray":
+        return Routes(*clos_spray_rows(clos, start, end, _shares(fabric, left)))
+    capacity = fabric.capacity if left is None else fabric.capacity * _shares(fabric, left)
+    indptr, links, reachable = clos_rows(clos, start, end, key, _CLOS_MODES[routing.policy], up, capacity)
+    return Routes(indptr, links, np.ones(len(links)), reachable)
 
 
 def _direct(fabric: Fabric, source: Ints, target: Ints, routing: Routing, keys: Ints, up: Bools) -> Routes:
@@ -250,7 +253,7 @@ def usage(
     weight = np.ones(len(start)) if demand is None else np.ascontiguousarray(demand, dtype=np.float64)
     if fabric.kind == "clos":
         check_routing(fabric, routing)
-        total, reachable = _clos_usage(fabric, start, end, routing, _shares(fabric, left), weight)
+        total, reachable = _clos_usage(fabric, start, end, routing, left, weight)
     else:
         rows = routes(fabric, start, end, routing, left)
         each = np.repeat(weight, np.diff(rows.indptr)) * rows.weights
@@ -260,15 +263,24 @@ def usage(
 
 
 def _clos_usage(
-    fabric: Fabric, source: Ints, target: Ints, routing: Routing, left: Floats, demand: Floats
+    fabric: Fabric, source: Ints, target: Ints, routing: Routing, left: ArrayLike | None, demand: Floats
 ) -> tuple[Floats, Bools]:
     clos, shape = clos_of(fabric), fabric.shape
     assert isinstance(shape, ClosShape)
+    up = _alive(fabric, left)
+    # Arrays of all links take longer than the routes of a few flows: none is made that nobody reads.
+    is_seen = left is not None and routing.policy in _SEE_CAPACITY
+    shares = _shares(fabric, left) if is_seen else np.empty(0)
     if routing.policy == "spray":
-        return clos_spray_usage(clos, source, target, demand, left, shape.pods)
+        return clos_spray_usage(clos, source, target, demand, up, shares, shape.pods)
     keys = plane_keys(flow_keys(source, target, routing.seed), shape.planes)
     mode = _CLOS_MODES[routing.policy]
-    return clos_usage(clos, source, target, demand, keys, mode, left, fabric.capacity * left)
+    capacity = fabric.capacity * shares if is_seen else fabric.capacity
+    return clos_usage(clos, source, target, demand, keys, mode, up, shares, capacity)
+
+
+def _alive(fabric: Fabric, left: ArrayLike | None) -> Bools:
+    return np.ones(fabric.links, np.bool_) if left is None else np.asarray(left) > 0.0
 
 
 def _shares(fabric: Fabric, left: ArrayLike | None) -> Floats:
