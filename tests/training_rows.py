@@ -84,9 +84,11 @@ def without_reduction(transport: Transport) -> Transport:
 
 @functools.cache
 def network(gpus: int, kind: str, change: Callable[[Transport], Transport] | None = None) -> Any:
-    if kind == "v6e":  # 800 GB/s both ways over four ports; links as they are, for no collective of a TPU is measured
+    if (
+        kind == "v6e"
+    ):  # 800 GB/s both ways over four ports; links are as they are, for no collective of a TPU is measured
         ideal = transport_of(TransportSection.model_validate("ideal"))
-        return torus((16, 16), Ports(100e9, 1e-6, 8)), Routing("dimension_order"), ideal
+        return torus((16, 16), Ports(400e9, 1e-6, 8)), Routing("dimension_order"), ideal
     m = MACHINES[kind]
     fabric = clos(max(gpus, m.domain), 64, Ports(m.nic, 0.6e-6, m.node, ScaleUp(m.domain, m.scale_up)), layout="rail")
     transport = transport_of(TransportSection.model_validate(m.transport))

@@ -27,6 +27,7 @@ def fabric(
     from simulator.network.facts import facts
     from simulator.network.parts import part_counts
     from simulator.report.plots.fabric import fabric_picture
+    from simulator.scenario.describe import rate_between, rates_of_links
     from simulator.scenario.fabrics import load_fabric
 
     folder = Path() if output is None else output
@@ -42,7 +43,8 @@ def fabric(
     rows = [
         ("topology", section.topology),
         ("GPUs", f"{known.hosts:,} in nodes of {links.gpus_per_node}, scale-up domains of {links.scale_up_size}"),
-        ("rate of a GPU", units.show(section.rate, "bytes/s")),
+        ("rate of a GPU", rate_between(*known.host_rates)),
+        ("rate of one link", rates_of_links(known)),
         ("planes", str(known.planes)),
         ("switches", f"{known.switches:,}" if known.switches else "none: hosts are routers"),
         ("cables", f"{known.cables:,}, of which {known.switch_cables:,} between {ends}"),

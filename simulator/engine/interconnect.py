@@ -118,17 +118,19 @@ class Interconnect:
         self._changed.add(job)
         self._request_update()
 
-    def _dead(self) -> bytes:
-        return np.flatnonzero(~self.states.known_up).tobytes()
+    def _avoided(self) -> tuple[bytes, bytes]:
+        weak = np.flatnonzero(self.states.known_left < 1.0)
+        return weak.tobytes(), self.states.known_left[weak].tobytes()
 
     def _place(self, step: TrainingStep, run: Run) -> PlacedStep:
-        up = self.states.known_up
-        key = (id(step), run.ids.tobytes(), self._dead())
+        left = self.states.known_left
+        key = (id(step), run.ids.tobytes(), self._avoided())
         placed = self._placed.get(key)
         if placed is None:
             self._make_room(self._placed)
             network = self.network
-            placed = step.place(network.fabric, network.routing, network.transport, run.ids, None if up.all() else up)
+            known = None if (left >= 1.0).all() else left
+            placed = step.place(network.fabric, network.routing, network.transport, run.ids, known)
             self._placed[key] = placed
         return placed
 
@@ -136,7 +138,7 @@ class Interconnect:
         storage, machine = self._storage, self._sim.world.machine
         assert storage is not None, "checked when the scenario was loaded"
         on_fabric = storage.servers > 0
-        key = (run.ids.tobytes(), self._dead() if on_fabric else b"")
+        key = (run.ids.tobytes(), self._avoided() if on_fabric else None)
         found = self._ways.get(key)
         if found is None:
             self._make_room(self._ways)
@@ -144,8 +146,8 @@ class Interconnect:
             if network is None:
                 found = ways(storage, run.ids, machine.gpus_per_node, machine.nodes)
             else:
-                up = self.states.known_up
-                known = (network.fabric, network.routing, None if up.all() else up)
+                left = self.states.known_left
+                known = (network.fabric, network.routing, None if (left >= 1.0).all() else left)
                 found = ways(storage, run.ids, machine.gpus_per_node, machine.nodes, *known)
             self._ways[key] = found
         return found

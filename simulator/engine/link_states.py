@@ -22,18 +22,19 @@ class LinkStates:
     ----------
     capacity : float array, shape (links,)
         Bytes/s that each link carries now.
-    known_up : bool array, shape (links,)
-        Links that routes may use; behind the truth by the reroute time.
+    known_left : float array, shape (links,)
+        Share of its capacity by which routes judge each link, 0 for one they avoid; behind the truth by the reroute
+        time.
     weak : int array
         Links that do not carry what they should, ascending.
     """
 
     def __init__(self, network: Network) -> None:
         fabric = network.fabric
-        self._fabric = fabric
+        self._fabric, self._routing = fabric, network.routing
         self._faults: dict[int, list[float]] = {}
         self.capacity = fabric.capacity.copy()
-        self.known_up = np.ones(len(fabric.capacity), np.bool_)
+        self.known_left = np.ones(len(fabric.capacity))
         self.weak: Ints = np.empty(0, np.int64)
 
     def weaken(self, cables: Ints, left: float) -> None:
@@ -53,9 +54,9 @@ class LinkStates:
     def learn(self, cables: Ints) -> bool:
         """Let routing know the state of cables; return whether that is news."""
         links = self._fabric.links_of_cables(cables)
-        up = self.capacity[links] > 0.0
-        news = bool((self.known_up[links] != up).any())
-        self.known_up[links] = up
+        left = self._routing.noticed(self.capacity[links] / self._fabric.capacity[links])
+        news = bool((self.known_left[links] != left).any())
+        self.known_left[links] = left
         return news
 
     def _renew(self, cables: Ints) -> None:

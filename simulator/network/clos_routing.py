@@ -91,6 +91,15 @@ def _walk(c: Clos, source: int, target: int, path: int, out: Ints) -> int:
 
 
 @kernel
+def _share_left(left: Floats, links: Ints, n: int) -> float:
+    """Return the least share of its capacity that one of the first ``n`` links has left."""
+    least = 1.0
+    for k in range(n):
+        least = min(least, left[links[k]])
+    return least
+
+
+@kernel
 def is_alive(up: Bools, links: Ints, n: int) -> bool:
     """Return whether the first ``n`` links are all up."""
     for k in range(n):  # noqa: SIM110  a generator costs more than the loop in a kernel
@@ -137,19 +146,30 @@ def _choose(c: Clos, source: int, target: int, key: int, stays: bool, up: Bools,
 
 @kernel
 def _least_loaded(
-    c: Clos, source: int, target: int, key: int, demand: float, up: Bools, capacity: Floats, load: Floats, out: Ints
+    c: Clos,
+    source: int,
+    target: int,
+    key: int,
+    first: int,
+    step: int,
+    demand: float,
+    capacity: Floats,
+    load: Floats,
+    out: Ints,
 ) -> int:
-    """Return the number of links of the surviving path whose fullest link stays emptiest, and load it."""
-    n = _n_paths(c, source, target)
+    """Return the number of links of the path whose fullest link stays emptiest, and load it; -2 when all are dead.
+
+    Of all paths one in ``step`` is looked at, from ``first`` on.
+    """
+    n = _n_paths(c, source, target) // step
     best, best_load = -1, np.inf
     for k in range(n):
-        path = (key + k) % n
+        path = first + step * ((key // step + k) % n)
         length = _walk(c, source, target, path, out)
-        if not is_alive(up, out, length):
-            continue
         fullest = 0.0
         for at in range(length):
-            fullest = max(fullest, (load[out[at]] + demand) / capacity[out[at]])
+            link = out[at]
+            fullest = max(fullest, (load[link] + demand) / capacity[link] if capacity[link] > 0.0 else np.inf)
         if fullest < best_load * (1.0 - 1e-12):
             best, best_load = path, fullest
     if best < 0:
@@ -161,10 +181,28 @@ def _least_loaded(
 
 
 @kernel
+def _plane_shares(c: Clos, source: int, target: int, left: Floats, out: Ints, shares: Floats) -> bool:
+    """Write how much of a flow each plane carries, in proportion to its best path; return whether one is alive."""
+    shares[:] = 0.0
+    for path in range(_n_paths(c, source, target)):
+        plane = path % c.planes
+        shares[plane] = max(shares[plane], _share_left(left, out, _walk(c, source, target, path, out)))
+    total = 0.0
+    for plane in range(c.planes):
+        total += shares[plane]
+    for plane in range(c.planes):
+        shares[plane] /= total if total > 0.0 else 1.0
+    return total > 0.0
+
+
+@kernel
 def clos_rows(
     c: Clos, source: Ints, target: Ints, keys: Ints, mode: int, up: Bools, capacity: Floats
 ) -> tuple[Ints, Ints, Bools]:
-    """Return CSR rows of one path per flow; mode 0 hashes all paths, 1 those of one plane, 2 takes the least loaded."""
+    """Return CSR rows of one path per flow; mode 0 hashes all paths, 1 those of one plane, 2 takes the least loaded.
+
+    ``capacity`` is what is left of it, 0 where ``up`` is False.
+    """
     n = len(source)
     indptr = np.zeros(n + 1, np.int64)
     links = np.empty(6 * n, np.int64)
@@ -176,7 +214,7 @@ def clos_rows(
         length = _inside(c, source[f], target[f], up, out)
         if length == -1:
             if mode == 2:
-                length = _least_loaded(c, source[f], target[f], keys[f], 1.0, up, capacity, load, out)
+                length = _least_loaded(c, source[f], target[f], keys[f], 0, 1, 1.0, capacity, load, out)
             else:
                 length = _choose(c, source[f], target[f], keys[f], mode == 1, up, out)
         reachable[f] = length >= 0
@@ -188,8 +226,11 @@ def clos_rows(
 
 
 @kernel
-def clos_spray_rows(c: Clos, source: Ints, target: Ints, up: Bools) -> tuple[Ints, Ints, Floats, Bools]:
-    """Return CSR rows of flows that spread evenly over all their surviving paths, links named once per flow."""
+def clos_spray_rows(c: Clos, source: Ints, target: Ints, left: Floats) -> tuple[Ints, Ints, Floats, Bools]:
+    """Return CSR rows of flows that spread over all their paths, links named once per flow.
+
+    A path counts by the least share of its capacity that one of its links has ``left``: a dead one not at all.
+    """
     n = len(source)
     reachable = np.ones(n, np.bool_)
     indptr = np.zeros(n + 1, np.int64)
@@ -197,6 +238,7 @@ def clos_spray_rows(c: Clos, source: Ints, target: Ints, up: Bools) -> tuple[Int
     capacity = 1024
     links = np.empty(capacity, np.int64)
     weights = np.empty(capacity)
+    up = left > 0.0
     slot = np.full(len(up), -1)
     size = 0
     for f in range(n):
@@ -208,15 +250,15 @@ def clos_spray_rows(c: Clos, source: Ints, target: Ints, up: Bools) -> tuple[Int
             more_links, more_weights = np.empty(capacity, np.int64), np.empty(capacity)
             more_links[:size], more_weights[:size] = links[:size], weights[:size]
             links, weights = more_links, more_weights
-        survivors = 0
+        total = 0.0
         for path in range(paths):
+            walked, share = length, 1.0
             if length < 0:
                 walked = _walk(c, source[f], target[f], path, out)
-                if not is_alive(up, out, walked):
+                share = _share_left(left, out, walked)
+                if share == 0.0:
                     continue
-            else:
-                walked = length
-            survivors += 1
+            total += share
             for k in range(walked):
                 link = out[k]
                 if slot[link] < begin:
@@ -224,42 +266,69 @@ def clos_spray_rows(c: Clos, source: Ints, target: Ints, up: Bools) -> tuple[Int
                     links[size] = link
                     weights[size] = 0.0
                     size += 1
-                weights[slot[link]] += 1.0
+                weights[slot[link]] += share
         for k in range(begin, size):
-            weights[k] /= survivors
-        reachable[f] = survivors > 0
+            weights[k] /= total
+        reachable[f] = total > 0.0
         indptr[f + 1] = size
     return indptr, links[:size].copy(), weights[:size].copy(), reachable
 
 
 @kernel
 def clos_usage(
-    c: Clos, source: Ints, target: Ints, demand: Floats, keys: Ints, mode: int, up: Bools, capacity: Floats
+    c: Clos,
+    source: Ints,
+    target: Ints,
+    demand: Floats,
+    keys: Ints,
+    mode: int,
+    up: Bools,
+    left: Floats,
+    capacity: Floats,
 ) -> tuple[Floats, Bools]:
-    """Return the total weight on every link of flows with one path each, modes as in ``clos_rows``."""
+    """Return the total weight on every link of pairs of hosts with one flow in each plane, modes as in ``clos_rows``.
+
+    ``keys`` has a column for each of the flows. They share the demand evenly, adaptive ones as the planes can carry
+    it where links have only a share ``left`` of their capacity (else it is empty).
+    """
     total = np.zeros(len(up))
     load = np.zeros(len(up) if mode == 2 else 0)
+    is_weak = len(left) > 0
     reachable = np.ones(len(source), np.bool_)
+    shares = np.full(c.planes, 1.0 / c.planes)
     out = np.empty(6, np.int64)
     for f in range(len(source)):
-        length = _inside(c, source[f], target[f], up, out)
-        if length == -1:
+        s, t = source[f], target[f]
+        length = _inside(c, s, t, up, out)
+        if length != -1:
+            reachable[f] = length >= 0
+            for k in range(max(length, 0)):
+                total[out[k]] += demand[f]
+            continue
+        if is_weak:
+            reachable[f] = _plane_shares(c, s, t, left, out, shares)
+        for plane in range(c.planes):
+            mine = demand[f] * shares[plane]
+            if mine == 0.0:
+                continue
             if mode == 2:
-                length = _least_loaded(c, source[f], target[f], keys[f], demand[f], up, capacity, load, out)
+                length = _least_loaded(c, s, t, keys[f, 0], plane, c.planes, mine, capacity, load, out)
             else:
-                length = _choose(c, source[f], target[f], keys[f], mode == 1, up, out)
-        reachable[f] = length >= 0
-        for k in range(max(length, 0)):
-            total[out[k]] += demand[f]
+                length = _choose(c, s, t, keys[f, plane], mode == 1, up, out)
+            reachable[f] = reachable[f] and length >= 0
+            for k in range(max(length, 0)):
+                total[out[k]] += mine
     return total, reachable
 
 
 @kernel
-def clos_spray_usage(c: Clos, source: Ints, target: Ints, demand: Floats, up: Bools, pods: int) -> tuple[Floats, Bools]:
-    """Return the total weight on every link of flows that spread evenly over all their surviving paths.
+def clos_spray_usage(
+    c: Clos, source: Ints, target: Ints, demand: Floats, up: Bools, left: Floats, pods: int
+) -> tuple[Floats, Bools]:
+    """Return the total weight on every link of flows that spread over all their paths as in ``clos_spray_rows``.
 
-    Flows that can meet no dead link are added up per host, leaf and pod and spread at the end; only the others are
-    followed path by path.
+    Flows that can meet no weak link are added up per host, leaf and pod and spread evenly at the end; only the others
+    are followed path by path. ``left`` is empty where no link is weak.
     """
     total = np.zeros(len(up))
     reachable = np.ones(len(source), np.bool_)
@@ -267,9 +336,9 @@ def clos_spray_usage(c: Clos, source: Ints, target: Ints, demand: Floats, up: Bo
     leaf_hurt = np.zeros(c.leaves, np.bool_)
     pod_hurt = np.zeros(pods, np.bool_)
     first_leaf, leaf_links = 2 * c.hosts, c.leaves * c.spines
-    for plane in range(c.planes):
+    for plane in range(c.planes if len(left) > 0 else 0):
         for at in range(c.stride):
-            if up[plane * c.stride + at]:
+            if left[plane * c.stride + at] >= 1.0:
                 continue
             if at < first_leaf:
                 host_hurt[at % c.hosts] = True
@@ -306,16 +375,16 @@ def clos_spray_usage(c: Clos, source: Ints, target: Ints, demand: Floats, up: Bo
                 pod_up[pod] += demand[f]
                 pod_down[other_pod] += demand[f]
             continue
-        survivors = 0
+        carried = 0.0
         n = _n_paths(c, s, t)
         for path in range(n):
-            survivors += is_alive(up, out, _walk(c, s, t, path, out))
-        reachable[f] = survivors > 0
-        for path in range(n):
+            carried += _share_left(left, out, _walk(c, s, t, path, out))
+        reachable[f] = carried > 0.0
+        for path in range(n if carried > 0.0 else 0):
             length = _walk(c, s, t, path, out)
-            if is_alive(up, out, length):
-                for k in range(length):
-                    total[out[k]] += demand[f] / survivors
+            share = _share_left(left, out, length)
+            for k in range(length):
+                total[out[k]] += demand[f] * share / carried
     for plane in range(c.planes):
         base = plane * c.stride
         for host in range(c.hosts):

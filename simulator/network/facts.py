@@ -12,6 +12,7 @@ from simulator.network.fabric import (
     ClosShape,
     DragonflyShape,
     Fabric,
+    Floats,
     GraphShape,
     HypercubeShape,
     Ints,
@@ -41,6 +42,10 @@ class FabricFacts:
     bisection_cables, bisection_rate : float or None
         Fewest cables, and bytes/s in one direction, between two halves of the hosts; None where there is no closed
         form. Of all planes together, hosts that are missing left out.
+    host_rates : tuple of float
+        Bytes/s in one direction over all links of a host, of the slowest and of the fastest one.
+    link_rates : dict of str to (float, float)
+        Bytes/s of the slowest and of the fastest link in one direction, by tier.
     oversubscription : dict of str to float
         Capacity into the switches below a tier divided by its own, by tier; of the fullest switches.
     leaf_ports : int or None
@@ -56,6 +61,8 @@ class FabricFacts:
     mean_links: float | None
     bisection_cables: float | None
     bisection_rate: float | None
+    host_rates: tuple[float, float]
+    link_rates: dict[str, tuple[float, float]]
     oversubscription: dict[str, float]
     leaf_ports: int | None
 
@@ -65,6 +72,7 @@ def facts(fabric: Fabric) -> FabricFacts:
     scale_up = fabric.tier == _scale_up_tier(fabric)
     cables = len(np.unique(fabric.cable[~scale_up]))
     at_hosts = len(np.unique(fabric.cable[~scale_up & ((fabric.tail < fabric.hosts) ^ (fabric.head < fabric.hosts))]))
+    sent: Floats = np.bincount(fabric.tail[~scale_up], fabric.capacity[~scale_up]).astype(np.float64)
     diameter, mean_links = _distances(fabric)
     shape = fabric.shape
     cut_cables, cut_rate = _bisection(fabric)
@@ -78,6 +86,8 @@ def facts(fabric: Fabric) -> FabricFacts:
         mean_links=mean_links,
         bisection_cables=cut_cables,
         bisection_rate=cut_rate,
+        host_rates=_ends(sent[: fabric.hosts]),
+        link_rates=_link_rates(fabric),
         oversubscription=_oversubscription(fabric),
         leaf_ports=shape.leaves * shape.hosts_per_leaf if isinstance(shape, ClosShape) else None,
     )
@@ -128,6 +138,19 @@ def _searched(fabric: Fabric) -> tuple[int | None, float | None]:
 def _rate_of(fabric: Fabric, tier: str) -> float:
     """Return the capacity of one link of a tier of a Clos network; they are all alike."""
     return float(fabric.capacity[fabric.tier == fabric.tiers.index(tier)][0])
+
+
+def _link_rates(fabric: Fabric) -> dict[str, tuple[float, float]]:
+    rates = {}
+    for number, tier in enumerate(fabric.tiers):
+        mine = fabric.capacity[fabric.tier == number]
+        if tier != SCALE_UP and len(mine):
+            rates[tier] = _ends(mine)
+    return rates
+
+
+def _ends(rates: Floats) -> tuple[float, float]:
+    return float(rates.min()), float(rates.max())
 
 
 def _on_leaves(fabric: Fabric, shape: ClosShape) -> Ints:

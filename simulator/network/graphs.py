@@ -12,7 +12,7 @@ import numpy as np
 
 from simulator import units
 from simulator.errors import InputError, UnitError
-from simulator.network.fabric import Fabric, GraphShape
+from simulator.network.fabric import Fabric, Floats, GraphShape, Ints
 from simulator.network.slurm_topology import slurm_topology
 from simulator.network.topologies import LinkBlocks, Ports
 
@@ -26,9 +26,9 @@ def from_networkx(graph: Any, ports: Ports, name: str = "graph", file: str | Non
     ----------
     graph : networkx.Graph or DiGraph
         An undirected edge is a cable with both directions; a directed graph must have both. Edges may carry
-        ``capacity`` (bytes/s, or text with a unit) and ``latency`` (s, or text); without one the ports' rate and
-        latency hold. Hosts are the vertices whose ``kind`` is ``host``, or else those with one neighbour, or else
-        all of them; they are numbered in the order of the graph.
+        ``capacity`` (bytes/s, or text with a unit) and ``latency`` (s, or text). Without a capacity an edge of a host
+        has an equal part of the ports' rate, one between switches all of it. Hosts are the vertices whose ``kind`` is
+        ``host``, or else those with one neighbour, or else all of them; they are numbered in the order of the graph.
     ports : Ports
         What the hosts bring.
     name : str
@@ -59,7 +59,13 @@ def from_networkx(graph: Any, ports: Ports, name: str = "graph", file: str | Non
     is_host[: len(hosts)] = True
     edges = list(plain.edges(data=True))
     ends = np.array([sorted((order[a], order[b])) for a, b, _ in edges], dtype=np.int64).reshape(-1, 2)
-    rate = np.array([_quantity(d.get("capacity", ports.rate), "bandwidth", file, f"{a}-{b}") for a, b, d in edges])
+    default = _default_rates(ends, len(hosts), ports.rate)
+    rate = np.array(
+        [
+            _quantity(d.get("capacity", each), "bandwidth", file, f"{a}-{b}")
+            for (a, b, d), each in zip(edges, default.tolist(), strict=True)
+        ]
+    )
     delay = np.array([_quantity(d.get("latency", ports.latency), "duration", file, f"{a}-{b}") for a, b, d in edges])
     touching = is_host[ends].any(axis=1)
     for tier, mine in (("host", touching), ("switch", ~touching)):
@@ -67,6 +73,13 @@ def from_networkx(graph: Any, ports: Ports, name: str = "graph", file: str | Non
     level = np.where(is_host, 0, 1)
     none = np.full(len(order), -1)
     return blocks.fabric(name, "graph", len(hosts), level, none, none, ports, GraphShape())
+
+
+def _default_rates(ends: Ints, hosts: int, rate: float) -> Floats:
+    """Return the capacity of edges that carry none: a host's edges share its rate, those of switches have all of it."""
+    degree = np.bincount(ends.ravel())
+    slowest: Floats = np.where(ends < hosts, rate / degree[ends], rate).min(axis=1, initial=rate)
+    return slowest
 
 
 def _quantity(value: Any, kind: str, file: str | None, where: str) -> float:

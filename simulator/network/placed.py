@@ -130,11 +130,11 @@ def place_phase(fabric: Fabric, phase: Phase, routing: Routing) -> tuple[PlacedP
     return placed, bool(used.reachable.all())
 
 
-def _used(fabric: Fabric, phase: Phase, routing: Routing, up: Bools | None = None) -> Usage:
+def _used(fabric: Fabric, phase: Phase, routing: Routing, left: Floats | None = None) -> Usage:
     """Return the links of a phase and the bytes on each for one byte through its busiest port."""
     if not isinstance(phase.weight, float):
-        return usage(fabric, phase.source, phase.target, routing, up, phase.weight)
-    used = usage(fabric, phase.source, phase.target, routing, up)
+        return usage(fabric, phase.source, phase.target, routing, left, phase.weight)
+    used = usage(fabric, phase.source, phase.target, routing, left)
     return replace(used, weights=used.weights * phase.weight)
 
 
@@ -153,17 +153,18 @@ def _steps_between(phase: Phase, crossing: Bools) -> float:
 
 
 def reroute(
-    fabric: Fabric, phase: Phase, healthy: PlacedPhase, routing: Routing, up: Bools
+    fabric: Fabric, phase: Phase, healthy: PlacedPhase, routing: Routing, left: Floats
 ) -> tuple[PlacedPhase, bool]:
-    """Return a phase after links have died, and whether all its flows still have paths.
+    """Return a phase after links have died or grown weak, and whether all its flows still have paths.
 
-    A phase that uses none of the dead links stays as it is: no flow prefers a path that is gone.
+    A phase that uses none of these links stays as it is: no flow prefers a path that has got worse.
     """
-    dead = np.flatnonzero(~up)
-    at = np.minimum(np.searchsorted(healthy.links, dead), max(len(healthy.links) - 1, 0))
-    if len(healthy.links) == 0 or not (healthy.links[at] == dead).any():
+    weak = np.flatnonzero(left < 1.0)
+    worse = weak[routing.noticed(left[weak]) < 1.0]
+    at = np.minimum(np.searchsorted(healthy.links, worse), max(len(healthy.links) - 1, 0))
+    if len(healthy.links) == 0 or not (healthy.links[at] == worse).any():
         return healthy, True
-    used = _used(fabric, phase, routing, up)
+    used = _used(fabric, phase, routing, left)
     moved = replace(healthy, links=used.links, weights=used.weights)
     return moved, bool(used.reachable.all())
 
@@ -199,7 +200,7 @@ def _one_of_each_length(fabric: Fabric, shape: ClosShape, source: Ints, target: 
 
 
 def place(
-    fabric: Fabric, plan: Schedule, groups: Ints, routing: Routing, up: Bools | None = None
+    fabric: Fabric, plan: Schedule, groups: Ints, routing: Routing, left: Floats | None = None
 ) -> tuple[PlacedCollective, bool]:
     """Return a collective that every group does at the same time, on the links of a fabric.
 
@@ -213,19 +214,19 @@ def place(
         Hosts of each group in rank order.
     routing : Routing
         How flows find their way.
-    up : bool array, optional
-        False for links known to be dead.
+    left : array, shape (links,), optional
+        Share of its capacity that each link is known to have left; all of it by default.
 
     Returns
     -------
     PlacedCollective, bool
         And whether all flows have living paths.
     """
-    return next(place_all(fabric, [plan], groups, routing, up))
+    return next(place_all(fabric, [plan], groups, routing, left))
 
 
 def place_all(
-    fabric: Fabric, plans: Iterable[Schedule], groups: Ints, routing: Routing, up: Bools | None = None
+    fabric: Fabric, plans: Iterable[Schedule], groups: Ints, routing: Routing, left: Floats | None = None
 ) -> Iterator[tuple[PlacedCollective, bool]]:
     """Yield what `place` returns for several plans; flows that are in several of them are routed once."""
     known: dict[int, tuple[Phase, PlacedPhase, bool]] = {}
@@ -234,7 +235,7 @@ def place_all(
         for phase in plan.phases:
             flows = id(phase.source)
             if flows not in known:
-                known[flows] = (phase, *_place_now(fabric, plan.on(groups, phase), routing, up))
+                known[flows] = (phase, *_place_now(fabric, plan.on(groups, phase), routing, left))
             first, where, reaches = known[flows]
             if phase is not first:  # ways of going inside a domain, or between: no flow of them does both
                 out = phase.steps if where.steps_out else 0
@@ -244,9 +245,9 @@ def place_all(
         yield PlacedCollective(plan, tuple(placed)), arrives
 
 
-def _place_now(fabric: Fabric, flows: Phase, routing: Routing, up: Bools | None) -> tuple[PlacedPhase, bool]:
+def _place_now(fabric: Fabric, flows: Phase, routing: Routing, left: Floats | None) -> tuple[PlacedPhase, bool]:
     healthy, arrives = place_phase(fabric, flows, routing)
-    return (healthy, arrives) if up is None else reroute(fabric, flows, healthy, routing, up)
+    return (healthy, arrives) if left is None else reroute(fabric, flows, healthy, routing, left)
 
 
 def schedules(
@@ -367,7 +368,7 @@ def collective_times(
     algorithm: str = "auto",
     routing: Routing | None = None,
     transport: Transport = IDEAL,
-    up: Bools | None = None,
+    left: ArrayLike | None = None,
 ) -> CollectiveTimes:
     """Return the time of a collective by message size on an otherwise idle fabric.
 
@@ -387,8 +388,8 @@ def collective_times(
         The fabric's usual policy by default.
     transport : Transport
         Protocols; ideal ones by default.
-    up : bool array, optional
-        False for links known to be dead.
+    left : array, shape (links,), optional
+        Share of its capacity that each link is known to have left; all of it by default.
 
     Returns
     -------
@@ -408,9 +409,10 @@ def collective_times(
     message = np.asarray(sizes, dtype=np.float64)
     best = np.full(len(message), np.inf)
     names, protocols = [""] * len(message), [""] * len(message)
-    capacity = fabric.capacity if up is None else np.where(up, fabric.capacity, 0.0)
+    known = None if left is None else np.asarray(left, dtype=np.float64)
+    capacity = fabric.capacity if known is None else fabric.capacity * known
     plans = schedules(fabric, group, op, algorithm, transport)
-    for placed, arrives in place_all(fabric, plans, group, chosen, up):
+    for placed, arrives in place_all(fabric, plans, group, chosen, known):
         plan = placed.plan
         if not arrives:
             raise InputError("no living path joins the ranks", key="ranks", found=f"{group.shape[1]} ranks")

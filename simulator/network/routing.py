@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from simulator.errors import InputError
 from simulator.network.clos_routing import clos_of, clos_rows, clos_spray_rows, clos_spray_usage, clos_usage
@@ -27,6 +27,7 @@ ALLOWED: dict[str, tuple[Policy, ...]] = {
 """Policies that each kind of fabric has, the usual one first, but see `usual_policy`."""
 
 _CLOS_MODES = {"ecmp": 0, "per_plane": 1, "adaptive": 2}
+_SEE_CAPACITY = ("adaptive", "spray")
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,27 @@ class Routing:
     policy : str
         ``ecmp``: one equal-cost path per flow by hash. ``per_plane``: the same inside the plane that the hash gives,
         without changing planes when links die. ``adaptive``: flow after flow on the path whose fullest link stays
-        emptiest. ``spray``: evenly over all surviving paths. ``minimal`` and ``valiant`` on a dragonfly.
-        ``dimension_order`` on a torus or hypercube, half of a flow each way where both ways round are as long.
+        emptiest. ``spray``: over all surviving paths, evenly where they are whole. ``minimal`` and ``valiant`` on a
+        dragonfly. ``dimension_order`` on a torus or hypercube, half of a flow each way where both ways round are as
+        long.
     seed : int
         Key of the hashes.
     reroute_s : float
-        Time until traffic avoids a link that has died, and uses one that is back.
+        Time until traffic avoids a link that has died, sends less over one that has grown weak, and uses one that is
+        back.
     """
 
     policy: Policy = "ecmp"
     seed: int = 0
     reroute_s: float = 0.0
+
+    def noticed(self, left: ArrayLike) -> Floats:
+        """Return what this policy notices of the share of its capacity that each link has left.
+
+        Spraying and adaptive routing see how much a weak link carries, all others only whether it is dead.
+        """
+        shares = np.asarray(left, dtype=np.float64)
+        return shares if self.policy in _SEE_CAPACITY else np.ceil(shares)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,14 +84,14 @@ class Routes:
 
 @dataclass(frozen=True, eq=False)
 class Usage:
-    """The total weight of many flows on each link they use.
+    """The total weight of many pairs of hosts on each link they use.
 
     Parameters
     ----------
     links, weights : arrays, shape (used links,)
-        Links in ascending order and the sum of the flows' shares on each.
-    reachable : bool array, shape (flows,)
-        Whether each flow has a living path.
+        Links in ascending order and the sum of the pairs' shares on each.
+    reachable : bool array, shape (pairs,)
+        Whether each pair has living paths.
     """
 
     links: Ints
@@ -117,10 +128,30 @@ def flow_keys(source: Ints, target: Ints, seed: int) -> Ints:
         ^ (target.astype(np.uint64) + np.uint64(1)) * np.uint64(0xC2B2AE3D27D4EB4F)
         ^ np.uint64(seed * 0x165667B19E3779F9 % 2**64)  # scalars would warn where arrays wrap
     )
+    return _mixed(mixed)
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> Ints:
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    keys: Ints = ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(2)).astype(np.int64)
+        numbers = (numbers ^ (numbers >> np.uint64(shift))) * np.uint64(factor)
+    keys: Ints = ((numbers ^ (numbers >> np.uint64(31))) >> np.uint64(2)).astype(np.int64)
     return keys
+
+
+def plane_keys(keys: Ints, planes: int) -> Ints:
+    """Return the keys of the flows that pairs of hosts open, one in each plane, shape (pairs, planes).
+
+    The first flow has the key of its pair. The others are hashed on their own, but into the planes that follow:
+    collective libraries open several connections over disjoint paths (HPN, SIGCOMM 2024); that there is one over each
+    port of a NIC is an assumption.
+    """
+    if planes == 1:
+        return keys[:, np.newaxis]
+    number = np.arange(planes, dtype=np.int64)
+    mixed = _mixed(keys.astype(np.uint64)[:, np.newaxis] + number.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    mixed[:, 0] = keys
+    fixed: Ints = mixed - mixed % planes + (keys[:, np.newaxis] + number) % planes
+    return fixed
 
 
 def routes(
@@ -128,10 +159,10 @@ def routes(
     source: ArrayLike,
     target: ArrayLike,
     routing: Routing,
-    up: Bools | None = None,
+    left: ArrayLike | None = None,
     keys: Ints | None = None,
 ) -> Routes:
-    """Return the links of every flow.
+    """Return the links of every flow, each of them one connection.
 
     Parameters
     ----------
@@ -141,8 +172,8 @@ def routes(
         Hosts. A flow inside a scale-up domain takes its links; one from a host to itself takes none.
     routing : Routing
         The policy.
-    up : bool array, shape (links,), optional
-        False for links that are known to be dead.
+    left : array, shape (links,), optional
+        Share of its capacity that each link is known to have left, 0 for a dead one; all of it by default.
     keys : int array, shape (flows,), optional
         Hash of each flow, 0 or more; by default that of its ends and the routing's seed.
 
@@ -157,18 +188,18 @@ def routes(
     """
     check_routing(fabric, routing)
     start, end = _hosts(fabric, source), _hosts(fabric, target)
-    alive = np.ones(fabric.links, np.bool_) if up is None else up
     key = flow_keys(start, end, routing.seed) if keys is None else keys
-    if fabric.kind == "clos":
-        clos = clos_of(fabric)
-        if routing.policy == "spray":
-            return Routes(*clos_spray_rows(clos, start, end, alive))
-        mode = _CLOS_MODES[routing.policy]
-        indptr, links, reachable = clos_rows(clos, start, end, key, mode, alive, fabric.capacity)
-        return Routes(indptr, links, np.ones(len(links)), reachable)
+    up = _alive(fabric, left)
     if fabric.kind == "graph":
-        return Routes(*graph_rows(fabric, start, end, key, routing.policy == "spray", alive))
-    return _direct(fabric, start, end, routing, key, alive)
+        return Routes(*graph_rows(fabric, start, end, key, routing.policy == "spray", _shares(fabric, left)))
+    if fabric.kind != "clos":
+        return _direct(fabric, start, end, routing, key, up)
+    clos = clos_of(fabric)
+    if routing.policy == "spray":
+        return Routes(*clos_spray_rows(clos, start, end, _shares(fabric, left)))
+    capacity = fabric.capacity if left is None else fabric.capacity * _shares(fabric, left)
+    indptr, links, reachable = clos_rows(clos, start, end, key, _CLOS_MODES[routing.policy], up, capacity)
+    return Routes(indptr, links, np.ones(len(links)), reachable)
 
 
 def _direct(fabric: Fabric, source: Ints, target: Ints, routing: Routing, keys: Ints, up: Bools) -> Routes:
@@ -205,17 +236,18 @@ def usage(
     source: ArrayLike,
     target: ArrayLike,
     routing: Routing,
-    up: Bools | None = None,
+    left: ArrayLike | None = None,
     demand: ArrayLike | None = None,
 ) -> Usage:
-    """Return the total weight on every link of flows that move together, as one activity.
+    """Return the total weight on every link of pairs of hosts that move bytes together, as one activity.
 
     Parameters
     ----------
-    fabric, source, target, routing, up
-        As in ``routes``.
-    demand : array, shape (flows,), optional
-        Weight of each flow; 1 by default.
+    fabric, source, target, routing, left
+        As in ``routes``. On a fabric of several planes each pair has a flow in each of them: hashed ones share its
+        bytes evenly, as the channels of a collective do, adaptive ones as the planes can carry them.
+    demand : array, shape (pairs,), optional
+        Weight of each pair; 1 by default.
 
     Returns
     -------
@@ -230,10 +262,9 @@ def usage(
     weight = np.ones(len(start)) if demand is None else np.ascontiguousarray(demand, dtype=np.float64)
     if fabric.kind == "clos":
         check_routing(fabric, routing)
-        alive = np.ones(fabric.links, np.bool_) if up is None else up
-        total, reachable = _clos_usage(fabric, start, end, routing, alive, weight)
+        total, reachable = _clos_usage(fabric, start, end, routing, left, weight)
     else:
-        rows = routes(fabric, start, end, routing, up)
+        rows = routes(fabric, start, end, routing, left)
         each = np.repeat(weight, np.diff(rows.indptr)) * rows.weights
         total, reachable = np.bincount(rows.links, each, fabric.links).astype(np.float64), rows.reachable
     links = np.flatnonzero(total)
@@ -241,15 +272,28 @@ def usage(
 
 
 def _clos_usage(
-    fabric: Fabric, source: Ints, target: Ints, routing: Routing, up: Bools, demand: Floats
+    fabric: Fabric, source: Ints, target: Ints, routing: Routing, left: ArrayLike | None, demand: Floats
 ) -> tuple[Floats, Bools]:
     clos, shape = clos_of(fabric), fabric.shape
     assert isinstance(shape, ClosShape)
+    up = _alive(fabric, left)
+    # Arrays of all links take longer than the routes of a few flows: none is made that nobody reads.
+    is_seen = left is not None and routing.policy in _SEE_CAPACITY
+    shares = _shares(fabric, left) if is_seen else np.empty(0)
     if routing.policy == "spray":
-        return clos_spray_usage(clos, source, target, demand, up, shape.pods)
-    keys = flow_keys(source, target, routing.seed)
+        return clos_spray_usage(clos, source, target, demand, up, shares, shape.pods)
+    keys = plane_keys(flow_keys(source, target, routing.seed), shape.planes)
     mode = _CLOS_MODES[routing.policy]
-    return clos_usage(clos, source, target, demand, keys, mode, up, fabric.capacity)
+    capacity = fabric.capacity * shares if is_seen else fabric.capacity
+    return clos_usage(clos, source, target, demand, keys, mode, up, shares, capacity)
+
+
+def _alive(fabric: Fabric, left: ArrayLike | None) -> Bools:
+    return np.ones(fabric.links, np.bool_) if left is None else np.asarray(left) > 0.0
+
+
+def _shares(fabric: Fabric, left: ArrayLike | None) -> Floats:
+    return np.ones(fabric.links) if left is None else np.asarray(left, dtype=np.float64)
 
 
 def _hosts(fabric: Fabric, hosts: ArrayLike) -> Ints:

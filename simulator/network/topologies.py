@@ -55,7 +55,8 @@ class Ports:
     Parameters
     ----------
     rate : float
-        Bytes/s of a host's NIC share in one direction, over all planes.
+        Bytes/s that a host can send, and receive at the same time, over all its ports together: those of all planes,
+        and of all directions of a torus or hypercube. The scale-up network is not among them.
     latency : float
         Seconds of each link.
     gpus_per_node : int
@@ -311,7 +312,7 @@ def dragonfly(routers: int, hosts: int, globals_: int, ports: Ports) -> Fabric:
 
 
 def torus(dims: Sequence[int], ports: Ports) -> Fabric:
-    """Return a torus of two or three dimensions whose hosts are routers; every link has the rate of a host.
+    """Return a torus of two or three dimensions whose hosts are routers, with equal ports that share their rate.
 
     A dimension of length 2 has one cable between its two hosts, not two.
     """
@@ -319,6 +320,7 @@ def torus(dims: Sequence[int], ports: Ports) -> Fabric:
         raise InputError("not a torus", key="dims", found=str(list(dims)), allowed="2 or 3 lengths, each 2 or more")
     n = math.prod(dims)
     _bounded(n, n * len(dims))
+    rate = ports.rate / sum(1 if length == 2 else 2 for length in dims)
     names = ("x", "y", "z")[: len(dims)]
     links = LinkBlocks(names)
     host = np.arange(n, dtype=np.int64)
@@ -327,7 +329,7 @@ def torus(dims: Sequence[int], ports: Ports) -> Fabric:
         at = host // stride % length
         start = host[at < 1] if length == 2 else host
         onward = start + np.where(at[start] == length - 1, stride * (1 - length), stride)
-        links.add(start, onward, ports.rate, ports.latency, name)
+        links.add(start, onward, rate, ports.latency, name)
         stride *= length
     zero = np.zeros(n, np.int64)
     label = "torus_" + "x".join(str(length) for length in dims)
@@ -335,7 +337,7 @@ def torus(dims: Sequence[int], ports: Ports) -> Fabric:
 
 
 def hypercube(dimension: int, ports: Ports) -> Fabric:
-    """Return a hypercube of 2**dimension hosts that are routers; every link has the rate of a host."""
+    """Return a hypercube of 2**dimension hosts that are routers, with a port in each dimension for their rate."""
     if not 1 <= dimension <= 20:
         raise InputError("not a hypercube", key="dimension", found=str(dimension), allowed="1 to 20")
     n = 1 << dimension
@@ -343,7 +345,7 @@ def hypercube(dimension: int, ports: Ports) -> Fabric:
     host = np.arange(n, dtype=np.int64)
     for axis in range(dimension):
         low: Ints = host[(host >> axis) & 1 == 0]
-        links.add(low, low + (1 << axis), ports.rate, ports.latency, f"d{axis}")
+        links.add(low, low + (1 << axis), ports.rate / dimension, ports.latency, f"d{axis}")
     zero = np.zeros(n, np.int64)
     name = f"hypercube_{dimension}"
     return links.fabric(name, "hypercube", n, zero, zero, zero - 1, ports, HypercubeShape(dimension))

@@ -13,7 +13,7 @@ from simulator.cluster.inventory import spares_at_first
 from simulator.engine.feasibility import impossible
 from simulator.engine.windows import window_columns
 from simulator.engine.world import World
-from simulator.network.facts import facts
+from simulator.network.facts import FabricFacts, facts
 from simulator.policies.views import PlacementView
 from simulator.scenario.assembly import assemble
 from simulator.scenario.expectations import JobExpectation, faults_per_s, job_expectation, nodes_out
@@ -94,6 +94,8 @@ def _machine(spec: VariantSpec, world: World) -> Rows:
         known, routing = facts(world.network.fabric), world.network.routing
         tiers = ", ".join(f"{tier} {ratio:.3g}:1" for tier, ratio in known.oversubscription.items())
         rows.append(("fabric", f"{world.network.fabric.name}: {known.switches:,} switches, {known.cables:,} cables"))
+        rows.append(("rate of a GPU", rate_between(*known.host_rates)))
+        rows.append(("rate of one link", rates_of_links(known)))
         rows.append(("oversubscription", tiers or "none"))
         rows.append(("routing", f"{routing.policy}, avoids dead links after {units.show(routing.reroute_s, 's')}"))
     if world.storage is not None:
@@ -121,6 +123,20 @@ def _machine(spec: VariantSpec, world: World) -> Rows:
         if spec.horizon is not None:
             rows.append(("cost of the simulated time", units.show(per_day / DAY_S * spec.horizon, "USD")))
     return rows
+
+
+def rate_between(slowest: float, fastest: float) -> str:
+    """Return two rates as a range, or as one where they look the same."""
+    low, high = units.show(slowest, "bytes/s"), units.show(fastest, "bytes/s")
+    return low if low == high else f"{low} to {high}"
+
+
+def rates_of_links(known: FabricFacts) -> str:
+    """Return the rate of one link in one direction, by tier where tiers differ."""
+    shown = {tier: rate_between(*ends) for tier, ends in known.link_rates.items()}
+    if len(set(shown.values())) == 1:
+        return next(iter(shown.values()))
+    return ", ".join(f"{tier} {rate}" for tier, rate in shown.items())
 
 
 def _spares(spec: VariantSpec, world: World) -> str:

@@ -67,7 +67,7 @@ class RoutingSection(Section):
     seed: Annotated[int, Field(ge=0, le=2**62)] = 0
     """Key of the hashes."""
     reroute: Seconds = 0.0
-    """Time until traffic avoids a dead link, and uses one that is back."""
+    """Time until traffic avoids a dead link, or sends less over a weak one, and uses one that is back."""
     stall_timeout: PositiveSeconds = 600.0
     """How long a job stands still for the network before its collectives give up."""
 
@@ -143,7 +143,7 @@ class FabricSection(Section):
     topology: Literal["clos", "leaf_spine", "fat_tree", "dragonfly", "torus", "hypercube", "graph"]
     """Family; rail-optimised and multi-plane fabrics are clos with layout rail, or planes."""
     rate: Bandwidth
-    """One GPU's share of the NICs in one direction, over all planes."""
+    """What one GPU can send, and receive, over all its ports together: all planes, all links of a torus."""
     latency: Seconds = 0.0
     """Latency of each link."""
     hosts_per_leaf: Count | None = None

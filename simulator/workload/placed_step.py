@@ -11,7 +11,7 @@ import numpy as np
 from simulator.errors import InputError
 from simulator.network import sharing
 from simulator.network.collectives import Phase, Schedule
-from simulator.network.fabric import SCALE_UP, Bools, ClosShape, Fabric, Floats, Ints
+from simulator.network.fabric import SCALE_UP, ClosShape, Fabric, Floats, Ints
 from simulator.network.hierarchical import layout
 from simulator.network.placed import (
     PlacedCollective,
@@ -106,7 +106,7 @@ class TrainingStep:
         return sum(seconds for _, seconds in self.nominal)
 
     def place(
-        self, fabric: Fabric, routing: Routing, transport: Transport, nodes: Ints, up: Bools | None = None
+        self, fabric: Fabric, routing: Routing, transport: Transport, nodes: Ints, left: Floats | None = None
     ) -> PlacedStep:
         """Return the step's traffic when the job holds these nodes, in the order of its ranks.
 
@@ -116,11 +116,11 @@ class TrainingStep:
             The network.
         nodes : int array
             Node ids; rank ``i`` is GPU ``i % g`` of the ``i // g``-th node.
-        up : bool array, optional
-            False for links known to be dead.
+        left : array, shape (links,), optional
+            Share of its capacity that each link is known to have left; all of it by default.
         """
         healthy = self._healthy_step(fabric, routing, transport, nodes)
-        if up is None:
+        if left is None:
             return healthy.step
         collectives, activities, arrives = [], list(healthy.step.traffic.communications), True
         at = 0
@@ -129,7 +129,7 @@ class TrainingStep:
         ):
             phases = []
             for phase, old in zip(flows, whole.phases, strict=True):
-                new, reaches = reroute(fabric, phase, old, routing, up)
+                new, reaches = reroute(fabric, phase, old, routing, left)
                 if new is not old:
                     activities[at] = _activity(fabric, new, protocol, each.message_bytes)
                 phases.append(new)

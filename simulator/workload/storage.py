@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.network import sharing
-from simulator.network.fabric import Bools, Fabric, Floats, Ints
+from simulator.network.fabric import Fabric, Floats, Ints
 from simulator.network.routing import Routing, usage
 from simulator.workload.checkpoints import CheckpointTier
 
@@ -79,7 +79,7 @@ def ways(
     machine_nodes: int,
     fabric: Fabric | None = None,
     routing: Routing | None = None,
-    up: Bools | None = None,
+    left: Floats | None = None,
 ) -> Ways:
     """Return how the bytes of a job get to storage and back.
 
@@ -91,8 +91,8 @@ def ways(
         Nodes of the job.
     gpus_per_node, machine_nodes : int
         Shape of the machine; server ``s`` is node ``machine_nodes + s`` of the fabric.
-    fabric, routing, up : optional
-        The network, and False for links known to be dead.
+    fabric, routing, left : optional
+        The network, and the share of its capacity that each link is known to have left.
 
     Notes
     -----
@@ -114,7 +114,7 @@ def ways(
     server = ((machine_nodes + nodes % storage.servers)[:, np.newaxis] * g + place).ravel()
     both, arrives = [], True
     for k, (source, target) in enumerate(((host, server), (server, host))):
-        used = usage(fabric, source, target, routing, up)
+        used = usage(fabric, source, target, routing, left)
         arrives &= bool(used.reachable.all())
         both.append(Way(np.append(used.links, first + k), np.append(used.weights, total), cap, n))
     return Ways(both[0], both[1], arrives)

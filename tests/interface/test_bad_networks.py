@@ -162,6 +162,6 @@ def test_ranks_that_nothing_joins_are_refused() -> None:
     up = np.ones(fabric.links, dtype=bool)
     up[(fabric.tail == 3) | (fabric.head == 3)] = False
     with pytest.raises(sim.InputError, match="no living path"):
-        collective_times(fabric, np.arange(16), "all_reduce", [1e6], "ring", up=up)
+        collective_times(fabric, np.arange(16), "all_reduce", [1e6], "ring", left=up)
     with pytest.raises(sim.InputError, match="twice"):
         collective_times(fabric, [0, 1, 1], "all_reduce", [1e6], "ring")

@@ -12,6 +12,7 @@ from worlds import DAY_S, job_table, machine, profile, world
 
 from simulator.distributions import Duration
 from simulator.engine import run
+from simulator.engine.link_states import LinkStates
 from simulator.engine.world import Network
 from simulator.faults.catalogue import FaultClass, RepairMix, RepairTier
 from simulator.network.parts import groups_of_nodes, part_counts
@@ -124,6 +125,40 @@ def test_with_planes_the_same_faults_only_slow_the_job():
     # While one of four ports is down, communication takes 4/3 as long at most.
     dp = dict(one.nominal)["dp"]
     assert jobs["step_slowdown"][0] <= (1.0 + dp * 4.0 / 3.0) / (1.0 + dp)
+
+
+@pytest.mark.parametrize("policy", ["spray", "adaptive"])
+def test_a_port_at_half_rate_slows_a_job_less_than_a_dead_one(policy: Any):
+    net = network(5, policy, planes=4, timeout_s=60.0)
+    units = part_counts(net.fabric)["host_link"]
+
+    def slowdown(left: float) -> float:
+        hurt = fault("host_link", units, 6.0 * HOUR_S, HOUR_S / 2.0, capacity_left=left)
+        return float(on(net, 5, [4], DAY_S, hurt, horizon_s=2 * DAY_S)[0].tables["jobs"]["step_slowdown"][0])
+
+    dead, weak = slowdown(0.0), slowdown(0.5)
+    # Faults come at the same times and last as long: what is lost is in proportion to 1 - rate of the job.
+    dp = dict(step(net, 4).nominal)["dp"]
+    lost = {ports: 1.0 - (1.0 + dp) / (1.0 + dp * 4.0 / ports) for ports in (3.0, 3.5)}
+    assert weak - 1.0 == pytest.approx((dead - 1.0) * lost[3.5] / lost[3.0], rel=1e-4)
+
+
+def test_routes_that_look_at_capacity_learn_of_weak_links_late_and_others_not_at_all():
+    for policy, known in (("spray", 0.5), ("adaptive", 0.5), ("ecmp", 1.0), ("per_plane", 1.0)):
+        states = LinkStates(network(4, policy, planes=4))
+        cables = np.array([3])
+        states.weaken(cables, 0.5)
+        assert (states.known_left == 1.0).all()
+        assert states.learn(cables) == (known < 1.0)
+        links = np.flatnonzero(states._fabric.cable == 3)
+        assert (states.known_left[links] == known).all()
+        states.weaken(cables, 0.0)
+        assert states.learn(cables)
+        assert (states.known_left[links] == 0.0).all()
+        states.restore(cables, 0.0)
+        states.restore(cables, 0.5)
+        assert states.learn(cables)
+        assert (states.known_left == 1.0).all()
 
 
 def test_a_flap_stalls_until_routes_converge_and_no_longer():
