@@ -7,7 +7,7 @@ Lavenberg, J. ACM 27(2), 1980), whatever the distributions of sizes and think ti
 without oneself is approximated from the whole one (Schweitzer 1979; Bard 1979).
 
 What this adds, for links that are no plain processor-sharing stations, are approximations of our own, which
-``tests/theory/test_sharing_simulated.py`` compares with a simulation: how two jobs of other rates hold each other
+``tests/reference/test_sharing_twin.py`` compares with a simulation: how two jobs of other rates hold each other
 (``pair_excess``), what a job finds where few active ones do not fill the link (``overflow``), and that a communication
 on several links is as slow as on the slowest of them at each instant (``_slowest``).
 """
