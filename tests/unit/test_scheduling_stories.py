@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worlds import fault, job_table, ledger, machine, profile, repair, story, world
+from shared_clusters import cluster, elastic, times
+from worlds import fault, job_table, ledger, profile, repair, story
 
 from simulator.distributions import Duration
 from simulator.engine.world import Window
@@ -17,7 +18,7 @@ from simulator.policies.decisions import Preempt, Resize, Wake
 from simulator.policies.health.strikes import Strikes
 from simulator.policies.placement.best_fit import BestFit
 from simulator.policies.placement.spread import Spread
-from simulator.policies.recovery.ladder import ReplaceNodes, ReplaceOrShrink, RequeueJob
+from simulator.policies.recovery.ladder import ReplaceOrShrink, RequeueJob
 from simulator.policies.scheduling.defragment import Defragment
 from simulator.policies.scheduling.easy import Easy
 from simulator.policies.scheduling.elastic import Elastic
@@ -29,19 +30,6 @@ from simulator.workload.elastic import GoodputCurve
 
 SUDDEN = fault(1e-9, repair=repair("fixed", 1000.0))
 """A fault that is known at once and takes the node away for 1,000 s."""
-
-
-def cluster(nodes: int, jobs: Any, *faults: Any, **more: Any) -> Any:
-    """Return nodes of 8 GPUs with jobs that start at once and save all their work whenever they are told to go."""
-    saves = more.pop("saves", profile(1e9))
-    recovery = more.pop("recovery", None)
-    if recovery is not None:
-        saves = replace(saves, recovery=recovery)
-    return world(machine(nodes, **more.pop("hardware", {})), jobs, saves, *faults, **more)
-
-
-def times(outcome: Any, column: str) -> list[float]:
-    return outcome.tables["jobs"][column].tolist()
 
 
 # --- preemption ---------------------------------------------------------------------------------------------------
@@ -135,61 +123,6 @@ def test_parts_of_a_node_are_taken_until_one_node_has_room() -> None:
     assert times(outcome, "start_s")[4] == 50
 
 
-def test_a_job_is_taken_off_while_it_restarts() -> None:
-    """A fault at 100; leaving the nodes takes 200 s; they are wanted at 200, so that it begins to leave them again."""
-    kind = fault(1e-9, takes_node_out=False, repair=None)
-    jobs = job_table([2, 2], [1000.0, 50.0], [0.0, 200.0], priority=[0, 1])
-    saves = profile(1e9, restart_s=200.0)
-    outcome = story(cluster(2, jobs, kind, scheduling=Preemptive(), saves=saves), [(100.0, 0, 0)])
-    assert times(outcome, "start_s") == [0, 400]
-    # The work of the first 100 s was lost with the fault; it starts anew when the other has ended.
-    assert times(outcome, "end_s") == [1450, 450]
-    assert ledger(outcome)["restarting"] == pytest.approx(300 * 16)
-
-
-TEAR_DOWN_S = 1800.0
-
-
-@pytest.mark.parametrize("recovery", [ReplaceNodes(), RequeueJob()])
-def test_queueing_again_costs_what_a_replacement_costs(recovery: Any) -> None:
-    """A fault of the program on both nodes at an hour, with half an hour to leave them."""
-    kind = fault(1e-9, takes_node_out=False, repair=None)
-    jobs = job_table([2], [36000.0])
-    outcome = story(
-        cluster(2, jobs, kind, saves=profile(600.0, restart_s=TEAR_DOWN_S), recovery=recovery), [(3600.0, 0, 0)]
-    )
-    assert times(outcome, "end_s") == [36000 + TEAR_DOWN_S]
-    assert ledger(outcome)["restarting"] == pytest.approx(TEAR_DOWN_S * 16)
-
-
-def test_preempted_jobs_leave_their_nodes_before_others_have_them() -> None:
-    jobs = job_table([2, 2], [7200.0, 100.0], [0.0, 3600.0], priority=[0, 1])
-    outcome = story(cluster(2, jobs, scheduling=Preemptive(), saves=profile(1e9, restart_s=TEAR_DOWN_S)), [])
-    assert times(outcome, "start_s") == [0, 3600 + TEAR_DOWN_S]
-    assert times(outcome, "end_s") == [7200 + TEAR_DOWN_S + 100, 3600 + TEAR_DOWN_S + 100]
-
-
-def test_a_job_that_shrinks_leaves_its_nodes_before_others_have_them() -> None:
-    """At an hour another wants one of two nodes; half an hour is lost at both nodes, then half the speed is left."""
-    jobs = elastic([2, 1], [7200.0, 36000.0], [0.0, 3600.0], [(1, 2), (1, 1)])
-    saves = profile(1e9, restart_s=TEAR_DOWN_S)
-    outcome = story(cluster(2, jobs, scheduling=Elastic(), saves=saves, curves=(GoodputCurve(),)), [])
-    assert times(outcome, "start_s") == [0, 3600 + TEAR_DOWN_S]
-    assert times(outcome, "end_s")[0] == pytest.approx(3600 + TEAR_DOWN_S + 7200)
-    assert ledger(outcome)["restarting"] == pytest.approx(TEAR_DOWN_S * 16)
-
-
-def test_a_job_has_left_its_nodes_when_maintenance_begins() -> None:
-    """Both nodes go at two hours for an hour: the half hour before was no work, and is not lost either."""
-    window = Window("service", 7200.0, 10_800.0, np.array([0, 1]), "", is_maintenance=True)
-    jobs = job_table([2], [36000.0], requested_s=[math.inf])
-    saves = profile(1e9, restart_s=TEAR_DOWN_S)
-    outcome = story(cluster(2, jobs, saves=saves, windows=(window,)), [])
-    assert times(outcome, "end_s") == [10800 + 36000 - (7200 - TEAR_DOWN_S)]
-    assert ledger(outcome)["restarting"] == pytest.approx(TEAR_DOWN_S * 16)
-    assert ledger(outcome)["lost_work"] == 0
-
-
 def test_a_fault_during_the_grace_sends_the_job_back_to_the_queue_at_once() -> None:
     jobs = job_table([2, 2], [1000.0, 50.0], [0.0, 200.0], priority=[0, 1])
     kind = fault(1e-9, takes_node_out=False, repair=None)
@@ -274,11 +207,6 @@ def test_a_job_that_no_quota_covers_is_rejected_with_the_reason_unless_it_may_bo
 
 
 # --- elastic width --------------------------------------------------------------------------------------------------
-
-
-def elastic(sizes: list[int], work_s: list[float], submit_s: list[float], spans: list[tuple[int, int]]) -> Any:
-    fewest, most = (np.array(column) for column in zip(*spans, strict=True))
-    return job_table(sizes, work_s, submit_s, fewest=fewest, most=most, width=np.where(fewest < most, 0, -1))
 
 
 def test_a_job_grows_into_free_nodes_shrinks_for_a_newcomer_and_grows_again() -> None:
