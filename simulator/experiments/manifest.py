@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulator.accounting.columns import METRICS
+from simulator.accounting.columns import LOWER_BOUNDS, METRICS
 from simulator.errors import InputError
 from simulator.experiments.store import FORMAT
 from simulator.scenario.workloads import log_start, trace_notes
@@ -111,7 +111,7 @@ def report_facts(scenario: Scenario) -> dict[str, Any]:
             for row in scenario.published
         ],
         "presets": [{"kind": kind, "name": name} for kind, name in scenario.presets],
-        "metrics_shown": list(first.report.metrics) or list(metrics),
+        "metrics_shown": list(first.report.metrics) or [name for name in metrics if name not in LOWER_BOUNDS.values()],
         "per_class_published": [{"class": row.class_, "count": row.count} for row in first.report.published_classes],
         "horizon_s": first.horizon,
         "gpus": first.cluster.nodes * first.cluster.node.gpus,

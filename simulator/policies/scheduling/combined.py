@@ -99,8 +99,8 @@ class Combined:
         """Whether it acts on a full machine, too."""
         return self.preemption is not None
 
-    def remember(self) -> dict[str, LimitColumns]:
-        """Return where the limits by number are kept during a run."""
+    def remember(self) -> dict[str, Any]:
+        """Return where the limits by number, and who has been preempted, are kept during a run."""
         return {}
 
     def refuses(self, known: Submissions) -> dict[int, str]:
@@ -129,7 +129,8 @@ class Combined:
         if self.preemption is None:
             return starts_in_order(view, order, self.ordering.backfill)
         preempted: set[int] = view.memory.setdefault("preempted", set())
-        preempted.intersection_update([*queue.job.tolist(), *running.job.tolist()])
+        if preempted:
+            preempted.intersection_update([*queue.job.tolist(), *running.job.tolist()])
         found = self.preemption.serve_order(view, behind(order, queue.job, queue.priority, preempted))
         preempted.update(each.job for each in found if isinstance(each, Preempt))
         return found

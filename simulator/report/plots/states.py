@@ -188,7 +188,7 @@ def occupancy_plot(results: Results) -> Plot | Missing:
             shown = {v: curves[v][quantity].dropna() for v in titles if quantity in curves[v]}
             _exceedance(axes, shown, titles, variant_looks(results.variants))
             axes.set_xlabel(f"k {label}")
-        grid[0].set_ylabel("share of time with more than k")
+        grid[0].set_ylabel("time with more than k")
         figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
         footnote(
             figure, f"Simulated time after the warm-up, {sample} together; no interval. Grey line: 1 % of the time."
